@@ -1,0 +1,180 @@
+"""A delivery: what one integration is told of one incident, what came of the attempt, and when it is void."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sevrouter.domain.incident import Incident, IncidentState
+from sevrouter.domain.sev import Sev
+
+CALL = "call"
+
+
+class NoticeKind(enum.Enum):
+    """What an integration is told."""
+
+    OPENED = "opened"
+    ROSE = "rose"
+    REOPENED = "reopened"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What there is to tell, as it was decided; everything in it is plain text that nobody has escaped.
+
+    `title` is one clean line. `why` explains the SEV, the deciding rule first. `links` hold checked http(s)
+    addresses by what they lead to. `key` is unique to this incident for ever, also where a database is new.
+    """
+
+    kind: NoticeKind
+    key: str
+    incident_id: int
+    sev: Sev
+    previous_sev: Sev | None = None
+    unsure: bool
+    title: str
+    description: str = ""
+    system: str | None
+    owner: str | None
+    why: tuple[str, ...]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
+    opened_at: datetime
+    at: datetime
+    firing: int
+    config_hash: str
+
+
+class DeliveryState(enum.Enum):
+    """pending → sending → delivered | superseded | dead; a lease that ran out or a retry: pending again."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    SUPERSEDED = "superseded"
+    DEAD = "dead"
+    SHADOWED = "shadowed"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing more happens to it by itself."""
+        return self not in (DeliveryState.PENDING, DeliveryState.SENDING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One row of the outbox.
+
+    `attempts` counts those begun, this one included; `unknowns` those of which nobody knows whether they were
+    done. `reference` is what the integration called this incident at an earlier delivery (an issue key, a
+    message's time stamp). `received_at` is when the webhook came that caused it.
+    """
+
+    id: int
+    integration: str
+    notice: Notice
+    attempts: int = 1
+    unknowns: int = 0
+    received_at: datetime
+    expires_at: datetime
+    reference: str | None = None
+    lease: str = ""
+
+
+class OutcomeReason(enum.Enum):
+    """Why an attempt came to what it did."""
+
+    ACCEPTED = "accepted"
+    UNREACHABLE = "unreachable"
+    RATE_LIMITED = "rate_limited"
+    SERVER_ERROR = "server_error"
+    TIMED_OUT = "timed_out"
+    CONNECTION_LOST = "connection_lost"
+    UNREADABLE_ANSWER = "unreadable_answer"
+    NOT_VISIBLE_YET = "not_visible_yet"
+    UNAUTHORISED = "unauthorised"
+    REFUSED = "refused"
+    NOT_FOUND = "not_found"
+    NOT_CONFIGURED = "not_configured"
+    SECRET_UNREADABLE = "secret_unreadable"  # noqa: S105  a reason, not a secret
+    LEASE_EXPIRED = "lease_expired"
+    EXPIRED = "expired"
+    INTERNAL_ERROR = "internal_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The provider took it: accepted, which is neither delivered to a person nor acknowledged by one."""
+
+    reference: str | None = None
+    reason: OutcomeReason = OutcomeReason.ACCEPTED
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Known not to be done; `not_before` is what the provider asked for, if it did."""
+
+    reason: OutcomeReason
+    detail: str = ""
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """May be done: the request left, and its answer was lost or says nothing."""
+
+    reason: OutcomeReason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Never will be done as it stands: a person has to look."""
+
+    reason: OutcomeReason
+    detail: str = ""
+
+
+Outcome = Delivered | Retry | Unknown | Rejected
+
+
+class Superseded(enum.Enum):
+    """Why a delivery is void when its turn comes."""
+
+    RESOLVE_QUEUED = "resolve_queued"
+    ACKNOWLEDGED = "acknowledged"
+    NOTHING_TO_FOLLOW_UP = "nothing_to_follow_up"
+
+
+@dataclass(frozen=True, slots=True)
+class Sibling:
+    """Another delivery of the same incident to the same integration, as far as a re-check needs it."""
+
+    id: int
+    kind: NoticeKind
+    state: DeliveryState
+    unknowns: int
+
+
+def superseded(delivery: Delivery, incident: Incident, siblings: Sequence[Sibling]) -> Superseded | None:
+    """Re-check a delivery right before it is sent: the reason why it is void, or None when it is not.
+
+    Nobody is called for what is over or owned by now. A thread and a ticket still get the whole story.
+    """
+    if delivery.notice.kind is NoticeKind.RESOLVED:
+        was_told = any(
+            each.id < delivery.id and (each.state is DeliveryState.DELIVERED or each.unknowns > 0) for each in siblings
+        )
+        return None if was_told else Superseded.NOTHING_TO_FOLLOW_UP
+    if delivery.integration != CALL:
+        return None
+    if any(each.id > delivery.id and each.kind is NoticeKind.RESOLVED for each in siblings):
+        return Superseded.RESOLVE_QUEUED
+    if incident.state is IncidentState.ACKNOWLEDGED and delivery.notice.kind is not NoticeKind.ROSE:
+        return Superseded.ACKNOWLEDGED
+    return None

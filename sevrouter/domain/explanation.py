@@ -1,0 +1,128 @@
+"""The words: one clean line that names an incident, the lines that explain its SEV, the links that are safe."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from sevrouter.domain.sev import sev_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sevrouter.domain.alert import Alert
+    from sevrouter.domain.grading import Grade, Verdict
+    from sevrouter.domain.incident import Incident
+
+LONGEST_LINE = 300
+LONGEST_TEXT = 8_000
+ELLIPSIS = "…"
+
+# What breaks a line, hides text or turns its direction.
+_BIDI = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], " ")
+_LINE_BREAKS = {0x2028: " ", 0x2029: " ", 0x85: " "}
+_UNSAFE_IN_LINKS = frozenset(' "<>|\\^`{}')
+_SPACES = re.compile(r"\s+")
+
+_LINK_ANNOTATIONS = {"runbook_url": "Runbook", "dashboard_url": "Dashboard", "dashboardURL": "Dashboard"}
+_METADATA_NAMES = {"metadata", "metadata.google.internal", "metadata.azure.com", "instance-data"}
+_METADATA_ADDRESSES = {ipaddress.ip_address(text) for text in ("100.100.100.200", "fd00:ec2::254", "168.63.129.16")}
+
+
+def one_line(text: str, limit: int = LONGEST_LINE) -> str:
+    """A text as one clean line of at most `limit` characters: no control characters, no direction marks."""
+    # A megabyte of label value is cut before it is cleaned, not after.
+    flat = text[: limit * 4].translate(_BIDI | _LINE_BREAKS)
+    clean = "".join(" " if unicodedata.category(character) == "Cc" else character for character in flat)
+    return shorten(_SPACES.sub(" ", clean).strip(), limit)
+
+
+def shorten(text: str, limit: int) -> str:
+    """At most `limit` characters; a cut is marked."""
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + ELLIPSIS
+
+
+def many_lines(text: str, limit: int = LONGEST_TEXT) -> str:
+    """A text with its line breaks, each line clean."""
+    lines = text[: limit * 2].replace("\r\n", "\n").split("\n")
+    return shorten("\n".join(one_line(line, limit) for line in lines).strip(), limit)
+
+
+def title_of(alert: Alert, system: str | None) -> str:
+    """One line that names what is wrong: the system, the summary, the alert's name."""
+    name = alert.labels.get("alertname", "")
+    summary = next(
+        (
+            alert.annotations[each]
+            for each in ("summary", "title", "message", "description")
+            if alert.annotations.get(each)
+        ),
+        "",
+    )
+    text = one_line(summary, 200)
+    shown = one_line(name, 120)
+    if not text:
+        text = shown or one_line(", ".join(f"{key}={value}" for key, value in sorted(alert.labels.items())), 200)
+    elif shown and shown not in text:
+        text = f"{text} ({shown})"
+    return f"{one_line(system, 60)}: {text}" if system else text or "an alert without labels"
+
+
+def headline(incident: Incident) -> str:
+    """`[SEV-2, unsure] checkout: …`."""
+    doubt = ", unsure" if incident.unsure else ""
+    return f"[{incident.sev}{doubt}] {title_of(incident.evidence.alert, incident.system)}"
+
+
+def why(verdict: Verdict) -> tuple[str, ...]:
+    """The grades as lines, the deciding one first."""
+    return tuple(_because(grade) for grade in verdict.grades)
+
+
+def _because(grade: Grade) -> str:
+    return one_line(f"{sev_name(grade.sev)} by rule {grade.rule!r}: {grade.why}", 500)
+
+
+def shown_labels(labels: Mapping[str, str], *, most: int = 30) -> dict[str, str]:
+    """The labels as clean lines, in order of their names; the many of a broken exporter are cut."""
+    shown = {one_line(name, 100): one_line(value) for name, value in sorted(labels.items())[:most]}
+    if len(labels) > most:
+        shown[ELLIPSIS] = f"and {len(labels) - most} more"
+    return shown
+
+
+def safe_links(alert: Alert) -> dict[str, str]:
+    """The addresses in an alert that a person may be given to click on, by what they lead to."""
+    candidates = {"Source": alert.generator_url} | {
+        name: alert.annotations[key] for key, name in _LINK_ANNOTATIONS.items() if key in alert.annotations
+    }
+    return {name: url for name, url in candidates.items() if is_safe_link(url)}
+
+
+def is_safe_link(url: str) -> bool:
+    """Whether an address is plain http(s) to a named host: no script, file, credential or metadata service."""
+    if not url or len(url) > 2_000 or not url.isprintable() or not _UNSAFE_IN_LINKS.isdisjoint(url):
+        return False
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        _ = parts.port
+    except ValueError:
+        return False
+    if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc:
+        return False
+    return _is_safe_host(host.rstrip("."))
+
+
+def _is_safe_host(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        # Browsers also read 2852039166, 0xa9fea9fe and 169.254.43518 as addresses.
+        looks_numeric = re.fullmatch(r"\d*|0[xX][0-9a-fA-F]*", host.rsplit(".", 1)[-1]) is not None
+        return not looks_numeric and host not in _METADATA_NAMES
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return not (mapped.is_link_local or mapped.is_multicast or mapped in _METADATA_ADDRESSES)

@@ -1,0 +1,265 @@
+"""How bad an alert is: every rule that matches grades it, the worst grade wins, doubt goes to the worse."""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
+
+from sevrouter.domain.labels import Matcher, MatchOp, all_match
+from sevrouter.domain.measure import Measure, Problem, Reading, Threshold
+from sevrouter.domain.sev import Sev, sev_name, worst
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sevrouter.domain.alert import Alert
+
+# Label sets whose matching rules are remembered; a busy Alertmanager repeats the same ones for hours.
+REMEMBERED_LABEL_SETS = 20_000
+
+
+class GradeReason(enum.Enum):
+    """Why a grade is what it is."""
+
+    MATCHED = "matched"
+    THRESHOLD_CROSSED = "threshold_crossed"
+    NO_THRESHOLD_CROSSED = "no_threshold_crossed"
+    VALUE_KNOWN = "value_known"
+    VALUE_UNKNOWN = "value_unknown"
+    MISSING = "missing"
+    UNREADABLE = "unreadable"
+    NOT_A_NUMBER = "not_a_number"
+    AMBIGUOUS = "ambiguous"
+    RULES_DISAGREE = "rules_disagree"
+    UNMATCHED = "unmatched"
+    UNREADABLE_WEBHOOK = "unreadable_webhook"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grade:
+    """One rule's verdict on one alert. `sev` None: by this rule it is not an incident."""
+
+    rule: str
+    sev: Sev | None
+    reason: GradeReason
+    why: str
+    reading: str | None = None
+    threshold: str | None = None
+    unsure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How bad an alert is, and every grade that says so, the worst first."""
+
+    sev: Sev | None
+    unsure: bool
+    grades: tuple[Grade, ...]
+
+    @property
+    def is_unmatched(self) -> bool:
+        """Whether no rule matched."""
+        return self.grades[0].reason is GradeReason.UNMATCHED
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """The rule's matchers alone say how bad it is."""
+
+    sev: Sev | None
+
+
+@dataclass(frozen=True, slots=True)
+class Graduated:
+    """A number against thresholds, the worst SEV's first; each may have its own operator."""
+
+    measure: Measure
+    thresholds: tuple[Threshold, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """A word against the words that are known, `critical` → SEV-2; an unknown one is the worst of them."""
+
+    measure: Measure
+    values: Mapping[str, Sev | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Matchers, and how an alert that meets them all is graded."""
+
+    name: str
+    matchers: tuple[Matcher, ...]
+    scale: Fixed | Graduated | Mapped
+
+
+class Grader:
+    """Grades alerts by a set of rules. Holds no state but what it remembers to be quick."""
+
+    def __init__(self, rules: Sequence[Rule], *, unmatched: Sev) -> None:
+        self._unmatched = unmatched
+        self._rules = tuple(rules)
+        self._indexed: dict[str, dict[str, list[int]]] = {}
+        self._unindexed: list[int] = []
+        for number, rule in enumerate(self._rules):
+            self._index(number, rule)
+        self._remembered: dict[bytes, tuple[Rule, ...]] = {}
+
+    @property
+    def unmatched(self) -> Sev:
+        """The SEV of what no rule matches."""
+        return self._unmatched
+
+    def _index(self, number: int, rule: Rule) -> None:
+        key = next((each for each in rule.matchers if each.op is MatchOp.EQUAL and each.value), None)
+        if key is None:
+            self._unindexed.append(number)
+        else:
+            self._indexed.setdefault(key.name, {}).setdefault(key.value, []).append(number)
+
+    def rules_for(self, alert: Alert) -> tuple[Rule, ...]:
+        """The rules whose matchers all match, in the order of the configuration."""
+        known = self._remembered.get(alert.digest)
+        if known is not None:
+            return known
+        numbers = list(self._unindexed)
+        for name, by_value in self._indexed.items():
+            numbers += by_value.get(alert.labels.get(name, ""), ())
+        matched = tuple(
+            rule
+            for rule in (self._rules[number] for number in sorted(numbers))
+            if all_match(rule.matchers, alert.labels)
+        )
+        if len(self._remembered) >= REMEMBERED_LABEL_SETS:
+            self._remembered.clear()
+        self._remembered[alert.digest] = matched
+        return matched
+
+    def grade(self, alert: Alert) -> Verdict:
+        """The verdict on one firing alert."""
+        grades = [_grade(rule, alert) for rule in self.rules_for(alert)]
+        if not grades:
+            return Verdict(self._unmatched, unsure=True, grades=(_unmatched(self._unmatched),))
+        sev = worst(grade.sev for grade in grades)
+        if sev is not None:
+            grades += _contradictions(grades, sev)
+        grades.sort(key=_worst_first)
+        unsure = any(grade.unsure for grade in grades if grade.sev is sev)
+        return Verdict(sev, unsure, tuple(grades))
+
+
+def unreadable_webhook(unmatched: Sev, why: str) -> Verdict:
+    """The verdict on a webhook that could not be read: nobody knows what was in it."""
+    grade = Grade(
+        rule="(unreadable webhook)",
+        sev=unmatched,
+        reason=GradeReason.UNREADABLE_WEBHOOK,
+        why=why,
+        unsure=True,
+    )
+    return Verdict(unmatched, unsure=True, grades=(grade,))
+
+
+def _worst_first(grade: Grade) -> tuple[float, bool]:
+    # A sure grade explains a SEV better than an unsure one of the same SEV.
+    return (math.inf if grade.sev is None else grade.sev.value, grade.unsure)
+
+
+def _unmatched(sev: Sev) -> Grade:
+    return Grade(
+        rule="(unmatched)", sev=sev, reason=GradeReason.UNMATCHED, unsure=True,
+        why=f"no rule matches it: unsure, so {sev} until a person looks",
+    )  # fmt: skip
+
+
+def _contradictions(grades: Sequence[Grade], sev: Sev) -> list[Grade]:
+    # Only a rule that says outright "not an incident" contradicts; a milder SEV is what layered rules are for.
+    return [
+        Grade(
+            rule=grade.rule, sev=sev, reason=GradeReason.RULES_DISAGREE, unsure=True,
+            why=f"this rule says it is not an incident, another says {sev}: unsure, so the worse",
+        )
+        for grade in grades
+        if grade.sev is None and grade.reason is GradeReason.MATCHED
+    ]  # fmt: skip
+
+
+def _grade(rule: Rule, alert: Alert) -> Grade:
+    match rule.scale:
+        case Fixed(sev):
+            matched = ", ".join(str(each) for each in rule.matchers) or "every alert"
+            why = f"matches {matched}" + ("" if sev is not None else ": not an incident")
+            return Grade(rule=rule.name, sev=sev, reason=GradeReason.MATCHED, why=why)
+        case Graduated():
+            return _grade_by_number(rule.name, rule.scale, alert)
+        case Mapped():
+            return _grade_by_word(rule.name, rule.scale, alert)
+        case _:
+            assert_never(rule.scale)
+
+
+def _grade_by_number(rule: str, scale: Graduated, alert: Alert) -> Grade:
+    reading = scale.measure.read(alert)
+    if reading.problem is not None:
+        return _no_reading(rule, scale, reading, reading.problem)
+    crossed = [_first_crossed(scale.thresholds, number) for number in reading.numbers]
+    threshold = crossed[0]
+    for other in crossed[1:]:
+        if other is not None and other.sev.is_worse_than(threshold.sev if threshold else None):
+            threshold = other
+    ambiguous = any(other is not threshold for other in crossed)
+    if threshold is None:
+        return Grade(
+            rule=rule, sev=None, reason=GradeReason.NO_THRESHOLD_CROSSED, reading=reading.text,
+            why=f"{reading} crosses no threshold ({', '.join(each.text for each in scale.thresholds)})",
+        )  # fmt: skip
+    why = f"{reading} is {threshold.text}"
+    if ambiguous:
+        why += f", or not: it can mean {' or '.join(f'{number:g}' for number in reading.numbers)}; unsure, so the worse"
+    return Grade(
+        rule=rule, sev=threshold.sev, reading=reading.text, threshold=threshold.text, why=why, unsure=ambiguous,
+        reason=GradeReason.AMBIGUOUS if ambiguous else GradeReason.THRESHOLD_CROSSED,
+    )  # fmt: skip
+
+
+def _first_crossed(thresholds: Sequence[Threshold], number: float) -> Threshold | None:
+    return next((each for each in thresholds if each.is_crossed_by(number)), None)
+
+
+_PROBLEMS = {
+    Problem.MISSING: (GradeReason.MISSING, "is missing"),
+    Problem.UNREADABLE: (GradeReason.UNREADABLE, "is not a number"),
+    Problem.NOT_A_NUMBER: (GradeReason.NOT_A_NUMBER, "is NaN, which is no data"),
+}
+
+
+def _no_reading(rule: str, scale: Graduated, reading: Reading, problem: Problem) -> Grade:
+    reason, words = _PROBLEMS[problem]
+    worst_threshold = scale.thresholds[0]
+    shown = str(scale.measure) if problem is Problem.MISSING else str(reading)
+    return Grade(
+        rule=rule, sev=worst_threshold.sev, reason=reason, unsure=True, threshold=worst_threshold.text,
+        reading=None if problem is Problem.MISSING else reading.text,
+        why=f"{shown} {words}: unsure, so the worst this rule knows, {worst_threshold.sev}",
+    )  # fmt: skip
+
+
+def _grade_by_word(rule: str, scale: Mapped, alert: Alert) -> Grade:
+    text = scale.measure.text(alert)
+    if text is not None and text in scale.values:
+        sev = scale.values[text]
+        return Grade(
+            rule=rule, sev=sev, reason=GradeReason.VALUE_KNOWN, reading=text,
+            why=f"{scale.measure} is {text!r}: {sev_name(sev)}" + ("" if sev else ", not an incident"),
+        )  # fmt: skip
+    sev = worst(scale.values.values())
+    problem = "is missing" if text is None else f"is {text!r}, which is none of {', '.join(scale.values)}"
+    return Grade(
+        rule=rule, sev=sev, reading=text, unsure=True,
+        reason=GradeReason.MISSING if text is None else GradeReason.VALUE_UNKNOWN,
+        why=f"{scale.measure} {problem}: unsure, so the worst this rule knows, {sev_name(sev)}",
+    )  # fmt: skip

@@ -1,0 +1,353 @@
+"""An incident, and the fold: what a webhook's alerts, or a quiet time that ran out, make of it.
+
+The SEV of an incident is the worst of its firing alerts and only rises (a ratchet); one that reopens within
+`reopen_within` is the same incident again. Every conclusion is a fact with a reason from a closed set.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sevrouter.domain.alert import Alert, AlertRecord, AlertStatus
+from sevrouter.domain.grading import Verdict
+from sevrouter.domain.labels import pairs_digest
+from sevrouter.domain.sev import Sev, worst
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+SEVERITY = "severity"
+
+# How long after a resolve a `firing` with the old start counts as stale. Alertmanager retries a snapshot for
+# `group_interval` (5 min by default) plus its place in the cluster; what still comes after that is believed,
+# because Alertmanager also resolves falsely, and then fires again with the start that it had.
+LATE_FIRING = timedelta(minutes=15)
+
+# How long an unreadable webhook keeps its incident open after the last of them.
+UNREADABLE_HOLD = timedelta(hours=1)
+
+
+class IncidentState(enum.Enum):
+    """triggered → acknowledged → resolved. Only a person acknowledges."""
+
+    TRIGGERED = "triggered"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+
+class Change(enum.Enum):
+    """What one alert of a webhook means against what is remembered of it."""
+
+    FIRED = "fired"
+    CHANGED = "changed"
+    RESOLVED = "resolved"
+    DUPLICATE = "duplicate"
+    STALE_FIRING = "stale_firing"
+    STALE_RESOLVED = "stale_resolved"
+    NEVER_FIRED = "never_fired"
+    EVENT = "event"
+
+
+class Fact(enum.Enum):
+    """What happened to an incident: the words of its timeline."""
+
+    OPENED = "opened"
+    ALERTS_FIRED = "alerts_fired"
+    ALERTS_RESOLVED = "alerts_resolved"
+    ROSE = "rose"
+    QUIET = "quiet"
+    TRUNCATED = "truncated"
+    RESOLVED = "resolved"
+    REOPENED = "reopened"
+    DELIVERED = "delivered"
+    DELIVERY_RETRIED = "delivery_retried"
+    DELIVERY_UNKNOWN = "delivery_unknown"
+    DELIVERY_REJECTED = "delivery_rejected"
+    DELIVERY_EXPIRED = "delivery_expired"
+    SUPERSEDED = "superseded"
+    SHADOWED = "shadowed"
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """One append-only fact of an incident; `details` are JSON values."""
+
+    fact: Fact
+    at: datetime
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentPolicy:
+    """What makes alerts one incident, and when it ends."""
+
+    group_by: tuple[str, ...] = ("cluster", "service", "alertname")
+    resolve_after: timedelta = timedelta(minutes=5)
+    reopen_within: timedelta = timedelta(hours=4)
+
+    def identity(self, labels: Mapping[str, str]) -> Mapping[str, str]:
+        """The labels that identify the incident of an alert.
+
+        An alert with none of the `group_by` labels is told apart by all that it has but its severity: alerts
+        that nothing groups must not hide behind one another.
+        """
+        grouped = {name: labels[name] for name in self.group_by if labels.get(name)}
+        if grouped:
+            return grouped
+        return {name: value for name, value in labels.items() if name != SEVERITY and value}
+
+    def dedup_key(self, labels: Mapping[str, str]) -> str:
+        """The incident's identity as text: 32 hexadecimal digits."""
+        return pairs_digest(self.identity(labels)).hex()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """The alert and the verdict that set an incident's SEV, and the configuration that they were graded by."""
+
+    alert: Alert
+    verdict: Verdict
+    config_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """One thing that is wrong, made of many alerts. `id` is None until it is stored.
+
+    `firing` counts its firing alerts. `due_at` is when its quiet time has run out. `truncated` says that it
+    may have firing alerts which Alertmanager left out. `asked` names the integrations that were told of it.
+    """
+
+    dedup_key: str
+    state: IncidentState
+    sev: Sev
+    unsure: bool
+    opened_at: datetime
+    system: str | None
+    owner: str | None
+    evidence: Evidence
+    firing: int = 0
+    due_at: datetime | None = None
+    resolved_at: datetime | None = None
+    truncated: bool = False
+    asked: tuple[str, ...] = ()
+    id: int | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is not resolved."""
+        return self.state is not IncidentState.RESOLVED
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One alert of a webhook, what it changes, and how bad it is; `verdict` is None unless it fires."""
+
+    change: Change
+    alert: Alert
+    record: AlertRecord | None
+    verdict: Verdict | None = None
+
+
+def observe(record: AlertRecord | None, alert: Alert, *, received_at: datetime) -> Change:
+    """What one alert means against what is remembered of it.
+
+    Deliveries of a cluster of Alertmanagers are repeated and not ordered, hence the stale ones.
+    """
+    if alert.status is AlertStatus.FIRING:
+        return _observe_firing(record, alert, received_at)
+    if record is None:
+        return Change.NEVER_FIRED
+    if record.status is AlertStatus.RESOLVED:
+        return Change.DUPLICATE
+    ended = alert.ends_at or alert.starts_at
+    is_older_episode = alert.starts_at < record.starts_at and ended <= record.starts_at
+    return Change.STALE_RESOLVED if is_older_episode else Change.RESOLVED
+
+
+def _observe_firing(record: AlertRecord | None, alert: Alert, received_at: datetime) -> Change:
+    if record is None:
+        return Change.FIRED
+    if record.status is AlertStatus.FIRING:
+        same = alert.starts_at <= record.starts_at and alert.content == record.content
+        return Change.DUPLICATE if same else Change.CHANGED
+    closed = record.closed_until is not None and alert.starts_at <= record.closed_until
+    if closed and received_at - record.changed_at < LATE_FIRING:
+        return Change.STALE_FIRING
+    return Change.FIRED
+
+
+def closed_until(alert: Alert, *, received_at: datetime) -> datetime:
+    """Until when a resolved alert closes its episode: a `firing` that began no later than this is stale.
+
+    An end that cannot be read closes no more than the start, and one in the future no more than now.
+    """
+    ended = alert.starts_at if alert.ends_at is None else min(alert.ends_at, received_at)
+    return max(alert.starts_at, ended)
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """What became of an incident: its new state, and the facts that say why. None where nothing opened one."""
+
+    incident: Incident | None
+    facts: tuple[TimelineEntry, ...] = ()
+
+    def has(self, fact: Fact) -> bool:
+        """Whether this happened."""
+        return any(entry.fact is fact for entry in self.facts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What a new incident is made with."""
+
+    dedup_key: str
+    system: str | None
+    owner: str | None
+
+
+def fold(
+    incident: Incident | None,
+    observations: Sequence[Observation],
+    *,
+    opening: Opening,
+    policy: IncidentPolicy,
+    config_hash: str,
+    now: datetime,
+    truncated: bool = False,
+) -> Fold:
+    """Fold a webhook's alerts of one incident into it.
+
+    `incident` is the last one of this identity, or None. A truncated webhook never brings a resolve nearer.
+    """
+    candidates = [each for each in observations if each.verdict is not None and each.verdict.sev is not None]
+    fresh = [each for each in candidates if each.change in (Change.FIRED, Change.EVENT) or _joins(each)]
+    if incident is None or not incident.is_open:
+        if not fresh:
+            return Fold(incident)
+        state, facts = _open(incident, fresh, opening, policy, config_hash, now)
+    else:
+        state, facts = _rise(incident, candidates, config_hash, now)
+    if incident is not None and incident.is_open and state.system is None and opening.system is not None:
+        state = replace(state, system=opening.system, owner=opening.owner)
+    return _count(state, facts, observations, fresh, policy, now, truncated=truncated)
+
+
+def _joins(observation: Observation) -> bool:
+    """Whether an alert that was no incident so far became one, by a changed value or configuration."""
+    record = observation.record
+    return observation.change is Change.CHANGED and record is not None and record.incident_id is None
+
+
+def _decisive(observations: Sequence[Observation]) -> tuple[Observation, Sev]:
+    sev = worst(each.verdict.sev for each in observations if each.verdict)
+    assert sev is not None
+    best = [each for each in observations if each.verdict and each.verdict.sev is sev]
+    sure = next((each for each in best if each.verdict and not each.verdict.unsure), None)
+    return (sure or best[0]), sev
+
+
+def _evidence(observation: Observation, config_hash: str) -> Evidence:
+    assert observation.verdict is not None
+    return Evidence(alert=observation.alert, verdict=observation.verdict, config_hash=config_hash)
+
+
+def _open(
+    last: Incident | None,
+    fresh: Sequence[Observation],
+    opening: Opening,
+    policy: IncidentPolicy,
+    config_hash: str,
+    now: datetime,
+) -> tuple[Incident, list[TimelineEntry]]:
+    decisive, sev = _decisive(fresh)
+    evidence = _evidence(decisive, config_hash)
+    unsure = evidence.verdict.unsure
+    if last is None or last.resolved_at is None or now - last.resolved_at > policy.reopen_within:
+        incident = Incident(
+            dedup_key=opening.dedup_key, state=IncidentState.TRIGGERED, sev=sev, unsure=unsure, opened_at=now,
+            system=opening.system, owner=opening.owner, evidence=evidence,
+        )  # fmt: skip
+        return incident, [TimelineEntry(Fact.OPENED, now, _because(sev, evidence))]
+    incident = replace(last, state=IncidentState.TRIGGERED, resolved_at=None, due_at=None, firing=0, truncated=False)
+    facts = [TimelineEntry(Fact.REOPENED, now, _because(sev, evidence))]
+    incident, rises = _rise(incident, fresh, config_hash, now)
+    return incident, facts + rises
+
+
+def _rise(
+    incident: Incident, candidates: Sequence[Observation], config_hash: str, now: datetime
+) -> tuple[Incident, list[TimelineEntry]]:
+    if not candidates:
+        return incident, []
+    decisive, sev = _decisive(candidates)
+    evidence = _evidence(decisive, config_hash)
+    if sev.is_worse_than(incident.sev):
+        details = {"from": str(incident.sev)} | _because(sev, evidence)
+        risen = replace(incident, sev=sev, unsure=evidence.verdict.unsure, evidence=evidence)
+        return risen, [TimelineEntry(Fact.ROSE, now, details)]
+    if sev is incident.sev and incident.unsure and not evidence.verdict.unsure:
+        return replace(incident, unsure=False, evidence=evidence), []
+    return incident, []
+
+
+def _because(sev: Sev, evidence: Evidence) -> dict[str, object]:
+    deciding = evidence.verdict.grades[0]
+    return {
+        "sev": str(sev), "unsure": evidence.verdict.unsure, "rule": deciding.rule, "why": deciding.why,
+        "reason": deciding.reason.value, "config": evidence.config_hash,
+    }  # fmt: skip
+
+
+def _count(
+    incident: Incident,
+    facts: list[TimelineEntry],
+    observations: Sequence[Observation],
+    fresh: Sequence[Observation],
+    policy: IncidentPolicy,
+    now: datetime,
+    *,
+    truncated: bool,
+) -> Fold:
+    fired = [each for each in fresh if each.change is not Change.EVENT]
+    resolved = [
+        each
+        for each in observations
+        if each.change is Change.RESOLVED and each.record is not None and each.record.incident_id is not None
+    ]
+    if fired:
+        facts.append(TimelineEntry(Fact.ALERTS_FIRED, now, _sample(fired)))
+    if resolved:
+        facts.append(TimelineEntry(Fact.ALERTS_RESOLVED, now, _sample(resolved)))
+    if truncated and not incident.truncated:
+        facts.append(TimelineEntry(Fact.TRUNCATED, now))
+    firing = max(0, incident.firing + len(fired) - len(resolved))
+    state = replace(incident, firing=firing, truncated=truncated)
+    if len(fresh) > len(fired):
+        state = replace(state, due_at=now + max(policy.resolve_after, UNREADABLE_HOLD))
+    elif firing or truncated:
+        state = replace(state, due_at=None)
+    elif state.due_at is None:
+        state = replace(state, due_at=now + policy.resolve_after)
+        facts.append(TimelineEntry(Fact.QUIET, now))
+    settled = settle(state, now=now)
+    return Fold(settled.incident, (*facts, *settled.facts))
+
+
+def _sample(observations: Sequence[Observation]) -> dict[str, object]:
+    shown = [dict(each.alert.labels) for each in observations[:3]]
+    return {"count": len(observations), "labels": shown}
+
+
+def settle(incident: Incident, *, now: datetime) -> Fold:
+    """Resolve an incident whose quiet time has run out; anything else stays as it is."""
+    if not incident.is_open or incident.due_at is None or incident.due_at > now:
+        return Fold(incident)
+    resolved = replace(incident, state=IncidentState.RESOLVED, resolved_at=now, due_at=None)
+    return Fold(resolved, (TimelineEntry(Fact.RESOLVED, now, {"reason": "quiet_time_over"}),))

@@ -1,0 +1,81 @@
+"""What is to be done about a fold: each SEV asks for responses, a rise adds what is new, once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sevrouter.domain.delivery import Notice, NoticeKind
+from sevrouter.domain.explanation import headline, many_lines, safe_links, shown_labels, why
+from sevrouter.domain.incident import Fact, Fold, Incident
+from sevrouter.domain.sev import Sev
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+Responses = Mapping[Sev, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One integration to be told one thing."""
+
+    integration: str
+    kind: NoticeKind
+
+
+def plan(fold: Fold, responses: Responses) -> tuple[Incident | None, tuple[Planned, ...]]:
+    """Who is told what after a fold, and the incident with those integrations remembered in `asked`.
+
+    An integration that was told of the incident before is told how it goes on, whatever its SEV by now asks.
+    """
+    incident = fold.incident
+    if incident is None:
+        return None, ()
+    planned: list[Planned] = []
+    kind = _follow_up(fold)
+    if kind is not None:
+        added = [name for name in responses.get(incident.sev, ()) if name not in incident.asked]
+        planned += [Planned(name, kind) for name in incident.asked]
+        planned += [Planned(name, NoticeKind.OPENED) for name in added]
+        incident = replace(incident, asked=(*incident.asked, *added))
+    if fold.has(Fact.RESOLVED):
+        planned += [Planned(name, NoticeKind.RESOLVED) for name in incident.asked]
+    return incident, tuple(planned)
+
+
+def _follow_up(fold: Fold) -> NoticeKind | None:
+    if fold.has(Fact.OPENED) or fold.has(Fact.REOPENED):
+        return NoticeKind.REOPENED
+    return NoticeKind.ROSE if fold.has(Fact.ROSE) else None
+
+
+def incident_key(incident: Incident) -> str:
+    """A name for this incident that is never used for another, not even by a database that begins anew."""
+    return f"sevrouter-{incident.dedup_key}-{int(incident.opened_at.timestamp())}"
+
+
+def notice(before: Incident | None, incident: Incident, kind: NoticeKind, *, now: datetime) -> Notice:
+    """What there is to tell of a stored incident."""
+    evidence = incident.evidence
+    assert incident.id is not None
+    return Notice(
+        kind=kind,
+        key=incident_key(incident),
+        incident_id=incident.id,
+        sev=incident.sev,
+        previous_sev=before.sev if before is not None and kind is NoticeKind.ROSE else None,
+        unsure=incident.unsure,
+        title=headline(incident),
+        description=many_lines(evidence.alert.annotations.get("description", "")),
+        system=incident.system,
+        owner=incident.owner,
+        why=why(evidence.verdict),
+        labels=shown_labels(evidence.alert.labels),
+        links=safe_links(evidence.alert),
+        opened_at=incident.opened_at,
+        at=now,
+        firing=incident.firing,
+        config_hash=evidence.config_hash,
+    )

@@ -1,0 +1,23 @@
+"""All that decides, as one immutable value: a reload replaces it whole, between two webhooks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sevrouter.domain.grading import Grader
+from sevrouter.domain.incident import IncidentPolicy
+from sevrouter.domain.ownership import Ownership
+from sevrouter.domain.plan import Responses
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routing:
+    """Rules, identity, ownership and responses. `give_up_after` is when an undelivered delivery is dead."""
+
+    grader: Grader
+    incidents: IncidentPolicy
+    ownership: Ownership
+    responses: Responses
+    give_up_after: timedelta
+    config_hash: str
