@@ -1,1 +1,37 @@
+"""The configuration: read, checked whole, turned into what the daemon runs on, and replaced while it runs.
 
+Knows YAML, files and the domain's words. Must not know how an integration is spoken to, where incidents are
+stored or what a webhook looks like: it hands settings over and the composition root builds from them.
+"""
+
+from sevrouter.config.configuration import (
+    Configuration,
+    ConsoleSettings,
+    IntegrationSettings,
+    JiraSettings,
+    PagerDutySettings,
+    SlackSettings,
+    WebhookSettings,
+)
+from sevrouter.config.load import load
+from sevrouter.config.problem import ConfigurationError, Level, Problem
+from sevrouter.config.reload import ConfigurationKeeper, log_loaded
+from sevrouter.config.secret import SecretError, SecretFile
+
+__all__ = [
+    "Configuration",
+    "ConfigurationError",
+    "ConfigurationKeeper",
+    "ConsoleSettings",
+    "IntegrationSettings",
+    "JiraSettings",
+    "Level",
+    "PagerDutySettings",
+    "Problem",
+    "SecretError",
+    "SecretFile",
+    "SlackSettings",
+    "WebhookSettings",
+    "load",
+    "log_loaded",
+]

@@ -63,3 +63,17 @@ class AlertRecord:
     content: bytes
     incident_id: int | None
     id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntry:
+    """One change of an alert's state, value or SEV, kept so that a month can be replayed.
+
+    `with_content` says that the annotations or values differ from those of the entry before.
+    """
+
+    record: AlertRecord
+    alert: Alert
+    at: datetime
+    reading: str | None
+    with_content: bool

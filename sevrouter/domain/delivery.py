@@ -26,8 +26,9 @@ class NoticeKind(enum.Enum):
 class Notice:
     """What there is to tell, as it was decided; everything in it is plain text that nobody has escaped.
 
-    `title` is one clean line. `why` explains the SEV, the deciding rule first. `links` hold checked http(s)
-    addresses by what they lead to. `key` is unique to this incident for ever, also where a database is new.
+    `previous_sev` is what the incident was, where a rise caused this. `title` is one clean line. `why` explains
+    the SEV, the deciding rule first. `links` hold checked http(s) addresses by what they lead to. `key` is unique
+    to this incident for ever, also where a database is new.
     """
 
     kind: NoticeKind
@@ -83,6 +84,16 @@ class Delivery:
     expires_at: datetime
     reference: str | None = None
     lease: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDelivery:
+    """A delivery to be written to the outbox, due at once."""
+
+    integration: str
+    notice: Notice
+    received_at: datetime
+    expires_at: datetime
 
 
 class OutcomeReason(enum.Enum):
@@ -164,7 +175,8 @@ class Sibling:
 def superseded(delivery: Delivery, incident: Incident, siblings: Sequence[Sibling]) -> Superseded | None:
     """Re-check a delivery right before it is sent: the reason why it is void, or None when it is not.
 
-    Nobody is called for what is over or owned by now. A thread and a ticket still get the whole story.
+    Nobody is called for what is over or owned by now. A thread and a ticket still get the whole story. A rise
+    rings again although the incident is owned, also where it is what asks for a call in the first place.
     """
     if delivery.notice.kind is NoticeKind.RESOLVED:
         was_told = any(
@@ -175,6 +187,7 @@ def superseded(delivery: Delivery, incident: Incident, siblings: Sequence[Siblin
         return None
     if any(each.id > delivery.id and each.kind is NoticeKind.RESOLVED for each in siblings):
         return Superseded.RESOLVE_QUEUED
-    if incident.state is IncidentState.ACKNOWLEDGED and delivery.notice.kind is not NoticeKind.ROSE:
+    is_rise = delivery.notice.kind is NoticeKind.ROSE or delivery.notice.previous_sev is not None
+    if incident.state is IncidentState.ACKNOWLEDGED and not is_rise:
         return Superseded.ACKNOWLEDGED
     return None

@@ -21,23 +21,35 @@ LONGEST_LINE = 300
 LONGEST_TEXT = 8_000
 ELLIPSIS = "…"
 
-# What breaks a line, hides text or turns its direction.
-_BIDI = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], " ")
-_LINE_BREAKS = {0x2028: " ", 0x2029: " ", 0x85: " "}
+# What breaks a line, hides text or turns its direction: control and format characters, separators, halves of
+# characters. The two joiners stay: some scripts and many emoji cannot be written without them.
+_UNCLEAN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_JOINERS = "\u200c\u200d"
 _UNSAFE_IN_LINKS = frozenset(' "<>|\\^`{}')
 _SPACES = re.compile(r"\s+")
 
 _LINK_ANNOTATIONS = {"runbook_url": "Runbook", "dashboard_url": "Dashboard", "dashboardURL": "Dashboard"}
-_METADATA_NAMES = {"metadata", "metadata.google.internal", "metadata.azure.com", "instance-data"}
-_METADATA_ADDRESSES = {ipaddress.ip_address(text) for text in ("100.100.100.200", "fd00:ec2::254", "168.63.129.16")}
+_HOST_NAME = re.compile(r"[a-z0-9_.-]+")
+_METADATA_NAMES = {
+    "metadata", "metadata.google.internal", "metadata.goog", "metadata.azure.com", "metadata.azure.internal",
+    "metadata.tencentyun.com", "instance-data", "instance-data.ec2.internal",
+}  # fmt: skip
+_METADATA_ADDRESSES = {
+    ipaddress.ip_address(text)
+    for text in ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
+}
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 def one_line(text: str, limit: int = LONGEST_LINE) -> str:
     """A text as one clean line of at most `limit` characters: no control characters, no direction marks."""
     # A megabyte of label value is cut before it is cleaned, not after.
-    flat = text[: limit * 4].translate(_BIDI | _LINE_BREAKS)
-    clean = "".join(" " if unicodedata.category(character) == "Cc" else character for character in flat)
+    clean = "".join(" " if _is_unclean(character) else character for character in text[: limit * 4])
     return shorten(_SPACES.sub(" ", clean).strip(), limit)
+
+
+def _is_unclean(character: str) -> bool:
+    return unicodedata.category(character) in _UNCLEAN and character not in _JOINERS
 
 
 def shorten(text: str, limit: int) -> str:
@@ -54,21 +66,15 @@ def many_lines(text: str, limit: int = LONGEST_TEXT) -> str:
 def title_of(alert: Alert, system: str | None) -> str:
     """One line that names what is wrong: the system, the summary, the alert's name."""
     name = alert.labels.get("alertname", "")
-    summary = next(
-        (
-            alert.annotations[each]
-            for each in ("summary", "title", "message", "description")
-            if alert.annotations.get(each)
-        ),
-        "",
-    )
-    text = one_line(summary, 200)
+    summaries = (alert.annotations.get(each, "") for each in ("summary", "title", "message", "description"))
+    text = next((line for line in (one_line(each, 200) for each in summaries) if line), "")
     shown = one_line(name, 120)
     if not text:
         text = shown or one_line(", ".join(f"{key}={value}" for key, value in sorted(alert.labels.items())), 200)
     elif shown and shown not in text:
         text = f"{text} ({shown})"
-    return f"{one_line(system, 60)}: {text}" if system else text or "an alert without labels"
+    text = text or "an alert without labels"
+    return f"{one_line(system, 60)}: {text}" if system else text
 
 
 def headline(incident: Incident) -> str:
@@ -119,10 +125,22 @@ def is_safe_link(url: str) -> bool:
 
 def _is_safe_host(host: str) -> bool:
     try:
-        address = ipaddress.ip_address(host)
+        return _is_safe_address(ipaddress.ip_address(host))
     except ValueError:
+        # Browsers decode percent signs in a host, and fold ⓜ into m and 。 into a dot.
+        if _HOST_NAME.fullmatch(host) is None:
+            return False
         # Browsers also read 2852039166, 0xa9fea9fe and 169.254.43518 as addresses.
         looks_numeric = re.fullmatch(r"\d*|0[xX][0-9a-fA-F]*", host.rsplit(".", 1)[-1]) is not None
         return not looks_numeric and host not in _METADATA_NAMES
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return not (mapped.is_link_local or mapped.is_multicast or mapped in _METADATA_ADDRESSES)
+
+
+def _is_safe_address(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.scope_id is not None:
+            return False
+        embedded = address.ipv4_mapped or address.sixtofour
+        if address in _NAT64:
+            embedded = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        address = embedded or address
+    return not (address.is_link_local or address.is_multicast or address in _METADATA_ADDRESSES)

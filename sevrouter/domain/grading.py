@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
+from sevrouter.domain.explanation import one_line
 from sevrouter.domain.labels import Matcher, MatchOp, all_match
-from sevrouter.domain.measure import Measure, Problem, Reading, Threshold
+from sevrouter.domain.measure import Measure, Problem, Reading, Threshold, shown
 from sevrouter.domain.sev import Sev, sev_name, worst
 
 if TYPE_CHECKING:
@@ -79,10 +80,18 @@ class Graduated:
     measure: Measure
     thresholds: tuple[Threshold, ...]
 
+    def __post_init__(self) -> None:
+        # That the worst counts must not depend on the order in which somebody wrote them.
+        ordered = tuple(sorted(self.thresholds, key=lambda each: each.sev.value))
+        object.__setattr__(self, "thresholds", ordered)
+
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """A word against the words that are known, `critical` → SEV-2; an unknown one is the worst of them."""
+    """A word against the words that are known, `critical` → SEV-2; an unknown one is the worst of them.
+
+    Where the known words all say "not an incident", an unknown one is what an unmatched alert is.
+    """
 
     measure: Measure
     values: Mapping[str, Sev | None]
@@ -141,7 +150,7 @@ class Grader:
 
     def grade(self, alert: Alert) -> Verdict:
         """The verdict on one firing alert."""
-        grades = [_grade(rule, alert) for rule in self.rules_for(alert)]
+        grades = [_grade(rule, alert, self._unmatched) for rule in self.rules_for(alert)]
         if not grades:
             return Verdict(self._unmatched, unsure=True, grades=(_unmatched(self._unmatched),))
         sev = worst(grade.sev for grade in grades)
@@ -188,7 +197,7 @@ def _contradictions(grades: Sequence[Grade], sev: Sev) -> list[Grade]:
     ]  # fmt: skip
 
 
-def _grade(rule: Rule, alert: Alert) -> Grade:
+def _grade(rule: Rule, alert: Alert, unmatched: Sev) -> Grade:
     match rule.scale:
         case Fixed(sev):
             matched = ", ".join(str(each) for each in rule.matchers) or "every alert"
@@ -197,7 +206,7 @@ def _grade(rule: Rule, alert: Alert) -> Grade:
         case Graduated():
             return _grade_by_number(rule.name, rule.scale, alert)
         case Mapped():
-            return _grade_by_word(rule.name, rule.scale, alert)
+            return _grade_by_word(rule.name, rule.scale, alert, unmatched)
         case _:
             assert_never(rule.scale)
 
@@ -214,15 +223,15 @@ def _grade_by_number(rule: str, scale: Graduated, alert: Alert) -> Grade:
     ambiguous = any(other is not threshold for other in crossed)
     if threshold is None:
         return Grade(
-            rule=rule, sev=None, reason=GradeReason.NO_THRESHOLD_CROSSED, reading=reading.text,
+            rule=rule, sev=None, reason=GradeReason.NO_THRESHOLD_CROSSED, reading=one_line(reading.text),
             why=f"{reading} crosses no threshold ({', '.join(each.text for each in scale.thresholds)})",
         )  # fmt: skip
     why = f"{reading} is {threshold.text}"
     if ambiguous:
         why += f", or not: it can mean {' or '.join(f'{number:g}' for number in reading.numbers)}; unsure, so the worse"
     return Grade(
-        rule=rule, sev=threshold.sev, reading=reading.text, threshold=threshold.text, why=why, unsure=ambiguous,
-        reason=GradeReason.AMBIGUOUS if ambiguous else GradeReason.THRESHOLD_CROSSED,
+        rule=rule, sev=threshold.sev, reading=one_line(reading.text), threshold=threshold.text, why=why,
+        unsure=ambiguous, reason=GradeReason.AMBIGUOUS if ambiguous else GradeReason.THRESHOLD_CROSSED,
     )  # fmt: skip
 
 
@@ -240,15 +249,15 @@ _PROBLEMS = {
 def _no_reading(rule: str, scale: Graduated, reading: Reading, problem: Problem) -> Grade:
     reason, words = _PROBLEMS[problem]
     worst_threshold = scale.thresholds[0]
-    shown = str(scale.measure) if problem is Problem.MISSING else str(reading)
+    source = str(scale.measure) if problem is Problem.MISSING else str(reading)
     return Grade(
         rule=rule, sev=worst_threshold.sev, reason=reason, unsure=True, threshold=worst_threshold.text,
-        reading=None if problem is Problem.MISSING else reading.text,
-        why=f"{shown} {words}: unsure, so the worst this rule knows, {worst_threshold.sev}",
+        reading=None if problem is Problem.MISSING else one_line(reading.text),
+        why=f"{source} {words}: unsure, so the worst this rule knows, {worst_threshold.sev}",
     )  # fmt: skip
 
 
-def _grade_by_word(rule: str, scale: Mapped, alert: Alert) -> Grade:
+def _grade_by_word(rule: str, scale: Mapped, alert: Alert, unmatched: Sev) -> Grade:
     text = scale.measure.text(alert)
     if text is not None and text in scale.values:
         sev = scale.values[text]
@@ -256,10 +265,10 @@ def _grade_by_word(rule: str, scale: Mapped, alert: Alert) -> Grade:
             rule=rule, sev=sev, reason=GradeReason.VALUE_KNOWN, reading=text,
             why=f"{scale.measure} is {text!r}: {sev_name(sev)}" + ("" if sev else ", not an incident"),
         )  # fmt: skip
-    sev = worst(scale.values.values())
-    problem = "is missing" if text is None else f"is {text!r}, which is none of {', '.join(scale.values)}"
+    sev = worst(scale.values.values()) or unmatched
+    problem = "is missing" if text is None else f"is {shown(text)!r}, which is none of {', '.join(scale.values)}"
     return Grade(
-        rule=rule, sev=sev, reading=text, unsure=True,
+        rule=rule, sev=sev, reading=None if text is None else one_line(text), unsure=True,
         reason=GradeReason.MISSING if text is None else GradeReason.VALUE_UNKNOWN,
-        why=f"{scale.measure} {problem}: unsure, so the worst this rule knows, {sev_name(sev)}",
+        why=f"{scale.measure} {problem}: unsure, so the worst this rule knows, {sev}",
     )  # fmt: skip

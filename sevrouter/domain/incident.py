@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sevrouter.domain.alert import Alert, AlertRecord, AlertStatus
+from sevrouter.domain.explanation import shown_labels
 from sevrouter.domain.grading import Verdict
 from sevrouter.domain.labels import pairs_digest
 from sevrouter.domain.sev import Sev, worst
@@ -225,9 +226,16 @@ def fold(
     """Fold a webhook's alerts of one incident into it.
 
     `incident` is the last one of this identity, or None. A truncated webhook never brings a resolve nearer.
+    One whose quiet time ran out unnoticed is resolved before it opens again, so that people are told again.
     """
-    candidates = [each for each in observations if each.verdict is not None and each.verdict.sev is not None]
+    # What is stale says nothing about now, however bad it looked then.
+    current = [each for each in observations if each.change is not Change.STALE_FIRING]
+    candidates = [each for each in current if each.verdict is not None and each.verdict.sev is not None]
     fresh = [each for each in candidates if each.change in (Change.FIRED, Change.EVENT) or _joins(each)]
+    overdue: tuple[TimelineEntry, ...] = ()
+    if incident is not None and fresh:
+        settled = settle(incident, now=now)
+        incident, overdue = settled.incident, settled.facts
     if incident is None or not incident.is_open:
         if not fresh:
             return Fold(incident)
@@ -236,7 +244,7 @@ def fold(
         state, facts = _rise(incident, candidates, config_hash, now)
     if incident is not None and incident.is_open and state.system is None and opening.system is not None:
         state = replace(state, system=opening.system, owner=opening.owner)
-    return _count(state, facts, observations, fresh, policy, now, truncated=truncated)
+    return _count(state, [*overdue, *facts], observations, fresh, policy, now, truncated=truncated)
 
 
 def _joins(observation: Observation) -> bool:
@@ -315,12 +323,7 @@ def _count(
     *,
     truncated: bool,
 ) -> Fold:
-    fired = [each for each in fresh if each.change is not Change.EVENT]
-    resolved = [
-        each
-        for each in observations
-        if each.change is Change.RESOLVED and each.record is not None and each.record.incident_id is not None
-    ]
+    fired, resolved = _counted(observations, fresh)
     if fired:
         facts.append(TimelineEntry(Fact.ALERTS_FIRED, now, _sample(fired)))
     if resolved:
@@ -329,10 +332,10 @@ def _count(
         facts.append(TimelineEntry(Fact.TRUNCATED, now))
     firing = max(0, incident.firing + len(fired) - len(resolved))
     state = replace(incident, firing=firing, truncated=truncated)
-    if len(fresh) > len(fired):
-        state = replace(state, due_at=now + max(policy.resolve_after, UNREADABLE_HOLD))
-    elif firing or truncated:
+    if firing or truncated:
         state = replace(state, due_at=None)
+    elif any(each.change is Change.EVENT for each in fresh):
+        state = replace(state, due_at=now + max(policy.resolve_after, UNREADABLE_HOLD))
     elif state.due_at is None:
         state = replace(state, due_at=now + policy.resolve_after)
         facts.append(TimelineEntry(Fact.QUIET, now))
@@ -340,8 +343,26 @@ def _count(
     return Fold(settled.incident, (*facts, *settled.facts))
 
 
+def _counted(
+    observations: Sequence[Observation], fresh: Sequence[Observation]
+) -> tuple[list[Observation], list[Observation]]:
+    """Those that fire now and did not, and those that did and do not: a webhook may name an alert twice."""
+    joined = {id(each) for each in fresh if each.change is not Change.EVENT}
+    before: dict[bytes, bool] = {}
+    after: dict[bytes, Observation] = {}
+    for each in observations:
+        record = each.record
+        fired = record is not None and record.status is AlertStatus.FIRING and record.incident_id is not None
+        before.setdefault(each.alert.digest, fired)
+        if id(each) in joined or each.change in (Change.FIRED, Change.RESOLVED):
+            after[each.alert.digest] = each
+    started = [each for digest, each in after.items() if id(each) in joined and not before[digest]]
+    ended = [each for digest, each in after.items() if id(each) not in joined and before[digest]]
+    return started, ended
+
+
 def _sample(observations: Sequence[Observation]) -> dict[str, object]:
-    shown = [dict(each.alert.labels) for each in observations[:3]]
+    shown = [shown_labels(each.alert.labels) for each in observations[:3]]
     return {"count": len(observations), "labels": shown}
 
 

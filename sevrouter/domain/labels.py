@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # A regular expression costs microseconds from Python, so results are remembered for this many label values.
 REMEMBERED_VALUES = 4096
+# A longer value is not worth its memory: thousands of a megabyte each would be the daemon's.
+LONGEST_REMEMBERED = 1_000
 
 
 class MatcherError(ValueError):
@@ -40,8 +42,8 @@ class Matcher:
     _remembered: dict[str, bool] = field(default_factory=dict, compare=False, repr=False)
 
     def __str__(self) -> str:
-        escaped = self.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        return f'{self.name}{self.op.value}"{escaped}"'
+        name = self.name if _BARE_NAME.fullmatch(self.name) else _quote(self.name)
+        return f"{name}{self.op.value}{_quote(self.value)}"
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether a label set meets this condition."""
@@ -60,6 +62,8 @@ class Matcher:
         known = self._remembered.get(value)
         if known is None:
             known = self._pattern.fullmatch(value) is not None
+            if len(value) > LONGEST_REMEMBERED:
+                return known
             if len(self._remembered) >= REMEMBERED_VALUES:
                 self._remembered.clear()
             self._remembered[value] = known
@@ -81,6 +85,7 @@ def matcher(name: str, op: MatchOp, value: str) -> Matcher:
     return Matcher(name, op, value, pattern)
 
 
+_BARE_NAME = re2.compile(r'[^\s"{}=!~,\\]+')
 # The name may be quoted (UTF-8 label names of Prometheus 3); the value may be bare, as amtool allows.
 _MATCHER = re2.compile(
     r'\s*(?:"((?:[^"\\]|\\.)*)"|([^\s"{}=!~,\\]+))\s*(=~|!~|!=|=)\s*(?:"((?:[^"\\]|\\.)*)"|([^"]*?))\s*'
@@ -90,15 +95,23 @@ _ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
 
 def parse_matcher(text: str) -> Matcher:
     """Read `name="value"` as Alertmanager writes it. Raises MatcherError with what is wrong."""
-    found = _MATCHER.fullmatch(text)
+    try:
+        found = _MATCHER.fullmatch(text)
+    except UnicodeEncodeError:
+        raise MatcherError(f"{text!r} holds half a character (a lone surrogate)") from None
     if found is None:
         raise MatcherError(f'{text!r} is not a matcher: write name="value" with one of = != =~ !~')
     quoted_name, bare_name, op, quoted_value, bare_value = found.groups()
     name = bare_name if quoted_name is None else _unescape(quoted_name)
-    value = bare_value if quoted_value is None else _unescape(quoted_value)
+    value = _unescape(bare_value if quoted_value is None else quoted_value)
     if not name:
         raise MatcherError(f"{text!r} names no label")
-    return matcher(name, MatchOp(op), value or "")
+    return matcher(name, MatchOp(op), value)
+
+
+def _quote(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
 def _unescape(text: str) -> str:
@@ -110,8 +123,8 @@ def _unescape(text: str) -> str:
         if character != "\\":
             out.append(character)
             continue
-        escaped = next(rest)
-        # An unknown escape stays as it is written, so that `\d` and `\.` need no doubling.
+        # An unknown escape stays as it is written, so that `\d` and `\.` need no doubling; so does a last one.
+        escaped = next(rest, "")
         out.append(_ESCAPES.get(escaped, "\\" + escaped))
     return "".join(out)
 

@@ -33,6 +33,10 @@ class Problem(enum.Enum):
     NOT_A_NUMBER = "not_a_number"
 
 
+# What is longer than this is no number that anybody wrote, and is not shown whole either.
+LONGEST_NUMBER = 200
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a measure gave. `numbers` is empty with a `problem`, and holds two where the text is ambiguous."""
@@ -43,7 +47,12 @@ class Reading:
     problem: Problem | None = None
 
     def __str__(self) -> str:
-        return f"{self.source} {self.text!r}" if self.problem is not Problem.MISSING else f"{self.source} missing"
+        return f"{self.source} missing" if self.problem is Problem.MISSING else f"{self.source} {shown(self.text)!r}"
+
+
+def shown(text: str) -> str:
+    """A text as an explanation quotes it: a megabyte of it explains nothing."""
+    return text if len(text) <= LONGEST_NUMBER else text[: LONGEST_NUMBER - 1] + "…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +82,7 @@ class Measure:
         text = self.text(alert)
         if text is None or not text.strip():
             return Reading(str(self), "", problem=Problem.MISSING)
-        numbers = read_number(text)
+        numbers = read_number(text) if len(text) <= LONGEST_NUMBER else ()
         if not numbers:
             return Reading(str(self), text, problem=Problem.UNREADABLE)
         if any(math.isnan(number) for number in numbers):
@@ -88,10 +97,10 @@ _NAN = re.compile(r"[+-]?nan\s*%?", re.IGNORECASE)
 _DURATION = re.compile(r"([+-]?)\s*(?:\d+(?:\.\d+)?\s*(?:ns|us|µs|μs|ms|s|m|h|d|w|y)\s*)+", re.ASCII)
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ns|us|µs|μs|ms|s|m|h|d|w|y)", re.ASCII)
 
-# Seconds. A year is Prometheus' 365 days.
+# Seconds. A year is Prometheus' 365 days. `humanizeDuration` writes any metric fraction of a second.
 _SECONDS = {
-    "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3,
-    "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0,
+    "ys": 1e-24, "zs": 1e-21, "as": 1e-18, "fs": 1e-15, "ps": 1e-12, "ns": 1e-9, "us": 1e-6, "µs": 1e-6,
+    "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0,
 }  # fmt: skip
 # What Prometheus' `humanize` writes. `m` and `y` are milli and yocto there, a minute and a year to people.
 _METRIC = {

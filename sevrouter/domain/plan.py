@@ -30,8 +30,8 @@ def plan(fold: Fold, responses: Responses) -> tuple[Incident | None, tuple[Plann
 
     An integration that was told of the incident before is told how it goes on, whatever its SEV by now asks.
     """
-    incident = fold.incident
-    if incident is None:
+    before = incident = fold.incident
+    if before is None or incident is None:
         return None, ()
     planned: list[Planned] = []
     kind = _follow_up(fold)
@@ -41,7 +41,10 @@ def plan(fold: Fold, responses: Responses) -> tuple[Incident | None, tuple[Plann
         planned += [Planned(name, NoticeKind.OPENED) for name in added]
         incident = replace(incident, asked=(*incident.asked, *added))
     if fold.has(Fact.RESOLVED):
-        planned += [Planned(name, NoticeKind.RESOLVED) for name in incident.asked]
+        # What is open again although it ended was resolved first, and only those who knew of it are told so.
+        asked = before.asked if incident.is_open else incident.asked
+        ended = [Planned(name, NoticeKind.RESOLVED) for name in asked]
+        planned = [*ended, *planned] if incident.is_open else [*planned, *ended]
     return incident, tuple(planned)
 
 
@@ -57,15 +60,16 @@ def incident_key(incident: Incident) -> str:
 
 
 def notice(before: Incident | None, incident: Incident, kind: NoticeKind, *, now: datetime) -> Notice:
-    """What there is to tell of a stored incident."""
+    """What there is to tell of a stored incident; `before` is what it was, None where there was none."""
     evidence = incident.evidence
+    has_risen = before is not None and before.is_open and incident.sev.is_worse_than(before.sev)
     assert incident.id is not None
     return Notice(
         kind=kind,
         key=incident_key(incident),
         incident_id=incident.id,
         sev=incident.sev,
-        previous_sev=before.sev if before is not None and kind is NoticeKind.ROSE else None,
+        previous_sev=before.sev if before is not None and has_risen else None,
         unsure=incident.unsure,
         title=headline(incident),
         description=many_lines(evidence.alert.annotations.get("description", "")),

@@ -1,0 +1,268 @@
+"""The composition root: builds the daemon from a configuration, runs it, and takes it down in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, assert_never
+
+import structlog
+from aiohttp import web
+
+from sevrouter import __version__
+from sevrouter.config import (
+    Configuration,
+    ConfigurationKeeper,
+    ConsoleSettings,
+    IntegrationSettings,
+    JiraSettings,
+    PagerDutySettings,
+    SlackSettings,
+    log_loaded,
+)
+from sevrouter.engine.dispatcher import Dispatcher, Route
+from sevrouter.engine.intake import Intake
+from sevrouter.engine.janitor import Janitor
+from sevrouter.engine.watcher import Watcher
+from sevrouter.ingest.authentication import Credentials
+from sevrouter.ingest.webhook import Refused, WebhookHandler
+from sevrouter.notifiers import console, jira, pagerduty, slack
+from sevrouter.notifiers.http import Transport, open_transport
+from sevrouter.store.errors import StoreError
+from sevrouter.store.sqlite import SqliteStore, sqlite_version
+from sevrouter.telemetry.metrics import INTEGRATIONS, Lane, Metrics
+from sevrouter.web.operations import Operations
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+log = structlog.get_logger()
+
+# Seconds. Slow headers and idle connections are cut off after the first; requests under way may take the second
+# after we were told to stop; a store that does not answer a probe within the third is away.
+IDLE_CONNECTION = 30.0
+FINISH_REQUESTS = 5.0
+PROBE = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line decides. A shadow decides everything and delivers nothing."""
+
+    host: str
+    port: int
+    shadow: bool = False
+
+
+def utc_now() -> datetime:
+    """The clock of the daemon."""
+    return datetime.now(UTC)
+
+
+def store_path(configuration: Configuration, *, shadow: bool) -> Path:
+    """The database file. A shadow has one of its own: what it opens must not hide from the real one later."""
+    path = configuration.store_path
+    return path.with_name(path.name + ".shadow") if shadow else path
+
+
+async def serve(configuration: Configuration, options: Options) -> None:
+    """Run until SIGTERM or SIGINT. Raises StoreError or OSError where it cannot start."""
+    async with AsyncExitStack() as stack:
+        metrics = Metrics()
+        metrics.show_build(sqlite=sqlite_version())
+        store = SqliteStore.open(store_path(configuration, shadow=options.shadow))
+        stack.callback(store.close)
+        transports = {name: await stack.enter_async_context(open_transport()) for name in INTEGRATIONS}
+
+        dispatcher = Dispatcher(store, metrics, clock=utc_now)
+        stack.push_async_callback(dispatcher.stop)
+        watcher = Watcher(store, lambda: keeper.configuration.routing, clock=utc_now, wake=dispatcher.wake)
+        intake = Intake(
+            store,
+            lambda: keeper.configuration.routing,
+            metrics,
+            clock=utc_now,
+            wake=dispatcher.wake,
+            due=watcher.wake,
+        )
+        janitor = Janitor(store, dispatcher, lambda: keeper.configuration.retention, clock=utc_now)
+
+        draining = asyncio.Event()
+        webhook = WebhookHandler(
+            intake,
+            metrics,
+            clock=utc_now,
+            credentials=_credentials(configuration),
+            max_body=configuration.webhook.max_body,
+            is_draining=draining.is_set,
+        )
+
+        def apply(new: Configuration) -> None:
+            dispatcher.route(_routes(new, transports, shadow=options.shadow))
+            webhook.credentials, webhook.max_body = _credentials(new), new.webhook.max_body
+            metrics.show_config(new.hash)
+
+        keeper: ConfigurationKeeper = ConfigurationKeeper(
+            configuration, on_change=apply, on_reload=metrics.reload_successful.set
+        )
+        apply(configuration)
+        metrics.reload_successful.set(1)
+        log_loaded(configuration, "start")
+        # Only one process has this file, so whatever was being sent was being sent by one that is gone.
+        await dispatcher.rescue(everybody=True)
+        for loop in (watcher.run(), janitor.run(), keeper.watch()):
+            stack.push_async_callback(_cancelled, asyncio.create_task(loop))
+
+        server = web.Application()
+        server.router.add_route("*", "/webhook", webhook)
+        _operations(store, metrics, keeper, webhook, draining).add_to(server)
+        await _listen(stack, server, options)
+
+        stopped = _signals(stack, keeper)
+        log.info("started", version=__version__, shadow=options.shadow, store=str(store.path))
+        name = await stopped
+        log.info("stopping", signal=name)
+        draining.set()
+    log.info("stopped")
+
+
+def _operations(
+    store: SqliteStore,
+    metrics: Metrics,
+    keeper: ConfigurationKeeper,
+    webhook: WebhookHandler,
+    draining: asyncio.Event,
+) -> Operations:
+    async def unready() -> str | None:
+        if draining.is_set():
+            return "draining"
+        try:
+            async with asyncio.timeout(PROBE):
+                await store.write(lambda tx: tx.touch())
+        except TimeoutError:
+            return f"the store did not answer within {PROBE:g} s"
+        except StoreError as error:
+            return str(error)
+        return None
+
+    async def reload() -> str | None:
+        return (
+            None
+            if await keeper.reload("request")
+            else "the configuration is refused, the running one stays: see the log"
+        )
+
+    async def page() -> bytes:
+        # Where the store is away, the numbers that it last gave are shown beside the ones that need no store.
+        with contextlib.suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(PROBE):
+                incidents, lanes = await store.read(lambda tx: (tx.incidents.counts(), tx.outbox.counts()))
+            metrics.show_incidents(incidents)
+            shown = {
+                name: Lane(pending=lane.pending, oldest_pending_at=lane.oldest_pending_at, dead=lane.dead)
+                for name, lane in lanes.items()
+            }
+            metrics.show_outbox(shown, now=utc_now())
+        return metrics.page()
+
+    def may_change(request: web.Request) -> str | None:
+        try:
+            webhook.authorise(request)
+        except Refused as refused:
+            return refused.reason
+        return None
+
+    return Operations(unready=unready, reload=reload, metrics=page, may_change=may_change)
+
+
+async def _listen(stack: AsyncExitStack, server: web.Application, options: Options) -> None:
+    runner = web.AppRunner(
+        server,
+        access_log=None,
+        # We refuse compressed bodies, so nothing may inflate one before we can.
+        auto_decompress=False,
+        keepalive_timeout=IDLE_CONNECTION,
+        shutdown_timeout=FINISH_REQUESTS,
+    )
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    site = web.TCPSite(runner, options.host, options.port, backlog=1024)
+    await site.start()
+    for address in runner.addresses:
+        log.info("listening", host=address[0], port=address[1])
+
+
+def _signals(stack: AsyncExitStack, keeper: ConfigurationKeeper) -> asyncio.Future[str]:
+    loop = asyncio.get_running_loop()
+    stopped: asyncio.Future[str] = loop.create_future()
+    reloads: set[asyncio.Task[bool]] = set()
+
+    def stop(number: signal.Signals) -> None:
+        if not stopped.done():
+            stopped.set_result(number.name)
+
+    def reload() -> None:
+        task = loop.create_task(keeper.reload("SIGHUP"))
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+        stack.callback(loop.remove_signal_handler, number)
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    stack.callback(loop.remove_signal_handler, signal.SIGHUP)
+    return stopped
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def _credentials(configuration: Configuration) -> Credentials:
+    settings = configuration.webhook
+    return Credentials(
+        bearer_tokens=settings.bearer_tokens,
+        basic_username=settings.basic_username,
+        basic_passwords=settings.basic_passwords,
+    )
+
+
+def _routes(configuration: Configuration, transports: Mapping[str, Transport], *, shadow: bool) -> dict[str, Route]:
+    routes = {
+        name: _route(settings, configuration, transports[name]) for name, settings in configuration.integrations.items()
+    }
+    if shadow:
+        return {name: Route(None, route.schedule) for name, route in routes.items()}
+    return routes
+
+
+def _route(settings: IntegrationSettings, configuration: Configuration, transport: Transport) -> Route:
+    teams = configuration.teams
+    match settings:
+        case ConsoleSettings():
+            return Route(console.Console(teams=teams, people=configuration.people), console.SCHEDULE)
+        case PagerDutySettings(url=url, routing_key=key):
+            return Route(pagerduty.PagerDuty(transport, url=url, routing_key=key), pagerduty.SCHEDULE)
+        case SlackSettings(url=url, token=token, channel=channel):
+            return Route(slack.Slack(transport, url=url, token=token, channel=channel, teams=teams), slack.SCHEDULE)
+        case JiraSettings():
+            notifier = jira.Jira(
+                transport,
+                url=settings.url,
+                email=settings.email,
+                token=settings.token,
+                project=settings.project,
+                issue_type=settings.issue_type,
+                labels=settings.labels,
+                teams=teams,
+            )
+            return Route(notifier, jira.SCHEDULE)
+        case _:
+            assert_never(settings)

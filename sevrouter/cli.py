@@ -1,0 +1,153 @@
+"""The command line. Exit codes: 0 good, 1 the answer is no, 2 usage or configuration."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sevrouter import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse has no public name for it
+
+LISTEN = "127.0.0.1:9095"
+USAGE = 2
+
+_CONFIG_HELP = (
+    "the configuration; by default $SEVROUTER_CONFIG, ./sevrouter.yaml, ./config/sevrouter.yaml or "
+    "/etc/sevrouter/sevrouter.yaml"
+)
+_EXPLAIN_EXAMPLES = """\
+Examples:
+  sevrouter explain severity=critical service=checkout -a users_affected_percent=12%%
+  sevrouter explain --payload webhook.json --json
+  sevrouter explain severity=critical --expect SEV-2"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    # The option may stand before or after the command.
+    config = argparse.ArgumentParser(add_help=False)
+    config.add_argument("-c", "--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help=_CONFIG_HELP)
+    top = argparse.ArgumentParser(
+        prog="sevrouter",
+        parents=[config],
+        description="Routes Alertmanager's alerts by how bad they are: SEV-1 to SEV-5, a call, a thread, a ticket.",
+        epilog="Exit codes: 0 good, 1 the answer is no, 2 usage or configuration.",
+    )
+    top.add_argument("--version", action="version", version=f"sevrouter {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for add in (_add_serve, _add_check, _add_explain, _add_incidents, _add_dead_letters, _add_migrate):
+        add(commands, config)
+    return top
+
+
+def _add_serve(commands: Subparsers, config: argparse.ArgumentParser) -> None:
+    serve = commands.add_parser("serve", parents=[config], help="run the daemon")
+    serve.add_argument("--listen", default=LISTEN, metavar="HOST:PORT", help=f"where to listen (default: {LISTEN})")
+    serve.add_argument(
+        "--shadow",
+        action="store_true",
+        help="decide everything, deliver nothing: show and record what would have been done, in a database of its own",
+    )
+    serve.add_argument(
+        "--log-level", default="info", choices=("debug", "info", "warning", "error"), help="(default: info)"
+    )
+
+
+def _add_check(commands: Subparsers, config: argparse.ArgumentParser) -> None:
+    check = commands.add_parser("check", parents=[config], help="say everything that is wrong with a configuration")
+    check.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the configuration, instead of --config")
+    check.add_argument("--no-secrets", action="store_true", help="do not look for the files of secrets")
+
+
+def _add_explain(commands: Subparsers, config: argparse.ArgumentParser) -> None:
+    explain = commands.add_parser(
+        "explain",
+        parents=[config],
+        help="say how bad an alert is, and why",
+        epilog=_EXPLAIN_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    explain.add_argument("labels", nargs="*", metavar="NAME=VALUE", help="the labels of an alert")
+    explain.add_argument(
+        "-a", "--annotation", action="append", default=[], metavar="NAME=VALUE", help="an annotation, repeatable"
+    )
+    explain.add_argument(
+        "-v", "--value", action="append", default=[], metavar="NAME=VALUE", help="a value of Grafana's, repeatable"
+    )
+    explain.add_argument("--payload", metavar="FILE", help="a webhook's body instead; - for standard input")
+    explain.add_argument("--json", action="store_true", help="print a list with an object for each alert")
+    explain.add_argument("--expect", metavar="SEV", help="exit with 1 unless every alert is SEV-1 … SEV-5 or none")
+
+
+def _add_incidents(commands: Subparsers, config: argparse.ArgumentParser) -> None:
+    incidents = commands.add_parser("incidents", parents=[config], help="list incidents, or show one")
+    incidents.add_argument("id", nargs="?", type=int, help="show this one with its timeline")
+    incidents.add_argument("--all", action="store_true", help="the resolved ones too")
+    _add_listing(incidents)
+
+
+def _add_dead_letters(commands: Subparsers, config: argparse.ArgumentParser) -> None:
+    letters = commands.add_parser(
+        "dead-letters", parents=[config], help="list deliveries that were given up (exit 1 if any), or retry them"
+    )
+    letters.add_argument("action", nargs="?", choices=("list", "retry"), default="list")
+    letters.add_argument("ids", nargs="*", type=int, metavar="ID", help="which to retry")
+    letters.add_argument("--every", action="store_true", help="retry all of them")
+    _add_listing(letters)
+
+
+def _add_listing(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.add_argument("--most", type=int, default=100, metavar="N", help="list at most so many (default: 100)")
+    command.add_argument("--shadow", action="store_true", help="those of serve --shadow")
+
+
+def _add_migrate(commands: Subparsers, config: argparse.ArgumentParser) -> None:
+    migrate = commands.add_parser("migrate", parents=[config], help="bring the database to this version's schema")
+    migrate.add_argument("--shadow", action="store_true", help="that of serve --shadow")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out a command and return its exit code."""
+    # Each command brings only what it needs, so that `--help` and `explain` are quick.
+    match arguments.command:
+        case "serve":
+            from sevrouter.commands.serving import run as command  # noqa: PLC0415
+        case "check":
+            from sevrouter.commands.checking import check as command  # noqa: PLC0415
+        case "explain":
+            from sevrouter.commands.explain import explain as command  # noqa: PLC0415
+        case "incidents":
+            from sevrouter.commands.looking import incidents as command  # noqa: PLC0415
+        case "dead-letters":
+            from sevrouter.commands.looking import dead_letters as command  # noqa: PLC0415
+        case _:
+            from sevrouter.commands.looking import migrate as command  # noqa: PLC0415
+    return command(arguments)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run a command and exit."""
+    from sevrouter.commands.terminal import CommandError, complain  # noqa: PLC0415
+    from sevrouter.store.errors import StoreError  # noqa: PLC0415
+
+    arguments = parser().parse_args(argv)
+    arguments.config = getattr(arguments, "config", None)
+    try:
+        code = run(arguments)
+        sys.stdout.flush()
+    except (CommandError, StoreError) as error:
+        complain(f"sevrouter: {error}")
+        code = USAGE
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; the interpreter must not complain of it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = USAGE
+    sys.exit(code)

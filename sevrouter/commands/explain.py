@@ -1,0 +1,130 @@
+"""`explain`: how bad an alert is by a configuration, and why. Nothing is stored and nobody is told."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sevrouter.commands import GOOD, NO
+from sevrouter.commands.terminal import CommandError, complain, load_config, say
+from sevrouter.domain.alert import Alert, AlertStatus
+from sevrouter.domain.explanation import one_line, title_of, why
+from sevrouter.domain.sev import parse_sev, sev_name
+from sevrouter.ingest.payload import read_payload
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Sequence
+
+    from sevrouter.domain.grading import Verdict
+    from sevrouter.domain.routing import Routing
+
+
+def explain(arguments: argparse.Namespace) -> int:
+    """Print a verdict for each alert; 1 where one differs from what was expected, or could not be read."""
+    routing = load_config(arguments.config, secrets=False).routing
+    alerts, unreadable = _alerts(arguments)
+    verdicts = [(alert, routing.grader.grade(alert)) for alert in alerts]
+    if arguments.json:
+        say(
+            json.dumps([_as_json(alert, verdict, routing) for alert, verdict in verdicts], indent=2, ensure_ascii=False)
+        )
+    else:
+        for alert, verdict in verdicts:
+            _say(alert, verdict, routing)
+    for reason in unreadable:
+        complain(f"cannot be read, would be quarantined and answered as {routing.grader.unmatched}: {reason}")
+    if arguments.expect is None:
+        return NO if unreadable else GOOD
+    return _compare(verdicts, arguments.expect, len(unreadable))
+
+
+def _compare(verdicts: Sequence[tuple[Alert, Verdict]], expected: str, unreadable: int) -> int:
+    try:
+        sev = parse_sev(expected)
+    except ValueError as error:
+        raise CommandError(f"--expect: {error}") from None
+    wrong = [(alert, verdict) for alert, verdict in verdicts if verdict.sev is not sev]
+    for alert, verdict in wrong:
+        complain(f"expected {expected}, got {sev_name(verdict.sev)}: {title_of(alert, None)}")
+    if not verdicts:
+        complain(f"expected {expected}, got no alert")
+    return NO if wrong or unreadable or not verdicts else GOOD
+
+
+def _alerts(arguments: argparse.Namespace) -> tuple[list[Alert], list[str]]:
+    now = datetime.now(UTC)
+    if arguments.payload is None:
+        if not arguments.labels:
+            raise CommandError("give labels (name=value …) or --payload FILE")
+        alert = Alert(
+            labels=_pairs(arguments.labels),
+            annotations=_pairs(arguments.annotation),
+            values=_pairs(arguments.value),
+            starts_at=now,
+        )
+        return [alert], []
+    if arguments.labels or arguments.annotation or arguments.value:
+        raise CommandError("give either labels and annotations or --payload, not both")
+    payload = read_payload(_read(arguments.payload), received_at=now)
+    # A resolved alert is not graded by the daemon; here the question is how bad it is while it fires.
+    return payload.alerts, [each.reason for each in payload.rejected]
+
+
+def _read(name: str) -> bytes:
+    if name == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise CommandError(f"--payload {name}: {error.strerror}") from None
+
+
+def _pairs(texts: Iterable[str]) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise CommandError(f"{text!r} is not name=value")
+        pairs[name] = value
+    return pairs
+
+
+def _as_json(alert: Alert, verdict: Verdict, routing: Routing) -> dict[str, Any]:
+    return {
+        "labels": dict(alert.labels),
+        "sev": sev_name(verdict.sev),
+        "unsure": verdict.unsure,
+        "reasons": [
+            {
+                "rule": grade.rule,
+                "sev": sev_name(grade.sev),
+                "why": grade.why,
+                "reading": grade.reading,
+                "threshold": grade.threshold,
+            }
+            for grade in verdict.grades
+        ],
+        "incident": routing.incidents.dedup_key(alert.labels),
+        "owner": routing.ownership.of(alert.labels).owner,
+    }
+
+
+def _say(alert: Alert, verdict: Verdict, routing: Routing) -> None:
+    owned = routing.ownership.of(alert.labels)
+    doubt = " (unsure)" if verdict.unsure else ""
+    say(f"{sev_name(verdict.sev)}{doubt}  {title_of(alert, owned.system)}")
+    for line in why(verdict):
+        say(f"  {line}")
+    responses = ", ".join(routing.responses.get(verdict.sev, ())) if verdict.sev else ""
+    identity = ", ".join(f"{name}={value}" for name, value in routing.incidents.identity(alert.labels).items())
+    say(f"  response: {responses or 'none'}")
+    say(
+        f"  owner:    {owned.owner or 'nobody'}{f' (system {owned.system})' if owned.system else ' (no system matches)'}"
+    )
+    say(f"  incident: {routing.incidents.dedup_key(alert.labels)} ({one_line(identity)})")
+    if alert.status is AlertStatus.RESOLVED:
+        say("  it is resolved, and graded here as if it fired")

@@ -1,0 +1,142 @@
+"""`incidents`, `dead-letters`, `migrate`: looks at the database, also beside a daemon that is using it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sevrouter.app import store_path
+from sevrouter.commands import GOOD, NO
+from sevrouter.commands.terminal import CommandError, complain, load_config, say
+from sevrouter.domain.explanation import headline, one_line, why
+from sevrouter.store.sqlite import make_engine, migrate_file, read_once, write_once
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+    from sevrouter.domain.incident import Incident, TimelineEntry
+    from sevrouter.store.outbox import DeadLetter
+
+TIME = "%Y-%m-%d %H:%M:%S"
+
+
+def incidents(arguments: argparse.Namespace) -> int:
+    """List incidents, or show one with its timeline; 1 where that one does not exist."""
+    path = _existing(arguments)
+    if arguments.id is not None:
+        return _show_one(path, arguments.id, as_json=arguments.json)
+    listed = read_once(
+        make_engine(path), lambda tx: tx.incidents.listed(with_resolved=arguments.all, most=arguments.most)
+    )
+    if arguments.json:
+        say(json.dumps([_incident_json(each) for each in listed], indent=2, ensure_ascii=False))
+        return GOOD
+    for each in listed:
+        say(f"{each.id:>6}  {each.state.value:<12}  since {each.opened_at:{TIME}}  {headline(each)}")
+    if not listed:
+        say("no incidents" if arguments.all else "no open incidents")
+    return GOOD
+
+
+def _show_one(path: Path, number: int, *, as_json: bool) -> int:
+    found, timeline = read_once(
+        make_engine(path), lambda tx: (tx.incidents.by_id([number]).get(number), tx.incidents.timeline(number))
+    )
+    if found is None:
+        complain(f"there is no incident {number}")
+        return NO
+    if as_json:
+        entries = [_entry_json(entry) for entry in timeline]
+        say(json.dumps(_incident_json(found) | {"timeline": entries}, indent=2, ensure_ascii=False))
+        return GOOD
+    say(f"{headline(found)}\n{found.state.value} since {found.opened_at:{TIME}}, owner {found.owner or 'nobody'}")
+    for line in why(found.evidence.verdict):
+        say(f"  {line}")
+    for entry in timeline:
+        details = ", ".join(f"{key}: {value}" for key, value in entry.details.items() if key != "labels")
+        say(f"  {entry.at:{TIME}}  {entry.fact.value:<18} {one_line(details)}")
+    return GOOD
+
+
+def _incident_json(incident: Incident) -> dict[str, Any]:
+    return {
+        "id": incident.id,
+        "incident": incident.dedup_key,
+        "state": incident.state.value,
+        "sev": str(incident.sev),
+        "unsure": incident.unsure,
+        "title": headline(incident),
+        "system": incident.system,
+        "owner": incident.owner,
+        "firing": incident.firing,
+        "opened_at": incident.opened_at.isoformat(),
+        "resolved_at": incident.resolved_at.isoformat() if incident.resolved_at else None,
+        "reasons": list(why(incident.evidence.verdict)),
+        "labels": dict(incident.evidence.alert.labels),
+    }
+
+
+def _entry_json(entry: TimelineEntry) -> dict[str, Any]:
+    return {"at": entry.at.isoformat(), "fact": entry.fact.value, "details": dict(entry.details)}
+
+
+def dead_letters(arguments: argparse.Namespace) -> int:
+    """List what was given up, or put it back into the outbox; listing gives 1 where there is any."""
+    path = _existing(arguments)
+    if arguments.action == "retry":
+        return _retry(arguments, path)
+    listed = read_once(make_engine(path), lambda tx: tx.outbox.dead_letters(most=arguments.most))
+    if arguments.json:
+        say(json.dumps([_dead_letter_json(each) for each in listed], indent=2, ensure_ascii=False))
+        return NO if listed else GOOD
+    for each in listed:
+        about = f"{each.integration} {each.notice.kind.value}, {each.reason} after {each.attempts} attempts"
+        say(f"{each.id:>6}  {each.finished_at:{TIME}}  {about}  {each.notice.title}\n        {each.detail}")
+    if not listed:
+        say("no dead letters")
+    return NO if listed else GOOD
+
+
+def _dead_letter_json(letter: DeadLetter) -> dict[str, Any]:
+    return {
+        "id": letter.id,
+        "integration": letter.integration,
+        "kind": letter.notice.kind.value,
+        "incident": letter.notice.incident_id,
+        "title": letter.notice.title,
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "attempts": letter.attempts,
+        "finished_at": letter.finished_at.isoformat(),
+    }
+
+
+def _retry(arguments: argparse.Namespace, path: Path) -> int:
+    if bool(arguments.ids) == arguments.every:
+        raise CommandError("name the dead letters to retry, or give --every")
+    now = datetime.now(UTC)
+    give_up_after = load_config(arguments.config, secrets=False).routing.give_up_after
+    ids = None if arguments.every else arguments.ids
+    count = write_once(make_engine(path), lambda tx: tx.outbox.revive(ids, now=now, expires_at=now + give_up_after))
+    say(f"{count} will be tried again; a running sevrouter takes them up within seconds")
+    return GOOD if count else NO
+
+
+def migrate(arguments: argparse.Namespace) -> int:
+    """Bring the database to this version's schema, and say what was done."""
+    configuration = load_config(arguments.config, secrets=False)
+    path = store_path(configuration, shadow=arguments.shadow)
+    applied = migrate_file(path)
+    for step in applied:
+        say(f"applied {step.version:04} {step.name}")
+    say(f"{path}: the schema is current")
+    return GOOD
+
+
+def _existing(arguments: argparse.Namespace) -> Path:
+    path = store_path(load_config(arguments.config, secrets=False), shadow=arguments.shadow)
+    if not path.is_file():
+        raise CommandError(f"there is no database at {path}: has sevrouter run with this configuration?")
+    return path

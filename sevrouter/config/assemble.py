@@ -1,0 +1,156 @@
+"""From a schema that passed its checks to what the daemon runs on. Reads no file; the secrets are opened by now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, assert_never
+
+from sevrouter.config.configuration import (
+    Configuration,
+    ConsoleSettings,
+    IntegrationSettings,
+    JiraSettings,
+    PagerDutySettings,
+    SlackSettings,
+    WebhookSettings,
+)
+from sevrouter.config.connections import Auth, Console, Jira, PagerDuty, Slack, Webhook
+from sevrouter.config.doubts import sorted_thresholds
+from sevrouter.config.secret import InlineSecret, Secret
+from sevrouter.domain.grading import Fixed, Grader, Graduated, Mapped
+from sevrouter.domain.grading import Rule as GradingRule
+from sevrouter.domain.incident import IncidentPolicy
+from sevrouter.domain.measure import Measure, Source
+from sevrouter.domain.ownership import Ownership, Person, System, Team
+from sevrouter.domain.routing import Routing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pydantic import SecretStr
+
+    from sevrouter.config import schema
+    from sevrouter.config.problem import Problem
+
+OpenFile = Callable[[str], Secret]
+
+
+def assemble(
+    root: schema.Root, *, path: Path, config_hash: str, open_file: OpenFile, warnings: tuple[Problem, ...]
+) -> Configuration:
+    """Build the running configuration. `open_file` gives the secret in a file by the name that is written."""
+    people = {name: _person(name, each) for name, each in root.people.items()}
+    return Configuration(
+        path=path,
+        hash=config_hash,
+        routing=_routing(root, config_hash),
+        teams={name: _team(name, each, people) for name, each in root.teams.items()},
+        people=people,
+        integrations=_integrations(root, open_file),
+        store_path=(path.parent / root.store.file).absolute(),
+        retention=root.history.retention,
+        webhook=_webhook(root.webhook, open_file),
+        warnings=warnings,
+    )
+
+
+def _routing(root: schema.Root, config_hash: str) -> Routing:
+    incidents = root.incidents
+    return Routing(
+        grader=Grader([_rule(rule) for rule in root.rules], unmatched=root.unmatched),
+        incidents=IncidentPolicy(incidents.group_by, incidents.resolve_after, incidents.reopen_within),
+        ownership=Ownership(
+            tuple(System(each.name, each.matchers, each.owner) for each in root.systems), root.default_owner
+        ),
+        responses=root.responses,
+        give_up_after=root.delivery.give_up_after,
+        config_hash=config_hash,
+    )
+
+
+def _rule(rule: schema.Rule) -> GradingRule:
+    return GradingRule(rule.name, rule.matchers, _scale(rule))
+
+
+def _scale(rule: schema.Rule) -> Fixed | Graduated | Mapped:
+    if rule.measure is None:
+        return Fixed(rule.sev)
+    measure = _measure(rule.measure)
+    if rule.values is not None:
+        return Mapped(measure, rule.values)
+    return Graduated(measure, sorted_thresholds(rule))
+
+
+def _measure(measure: schema.Measure) -> Measure:
+    named = {Source.LABEL: measure.label, Source.ANNOTATION: measure.annotation, Source.VALUE: measure.value}
+    return next(Measure(source, name) for source, name in named.items() if name is not None)
+
+
+def _person(name: str, person: schema.Person) -> Person:
+    return Person(name, phone=person.phone, slack=person.slack, jira=person.jira)
+
+
+def _team(name: str, team: schema.Team, people: Mapping[str, Person]) -> Team:
+    return Team(
+        name,
+        slack_channel=team.slack.channel,
+        slack_mention=team.slack.mention,
+        jira_project=team.jira.project,
+        jira_assignee=people[team.jira.assignee] if team.jira.assignee is not None else None,
+    )
+
+
+def _integrations(root: schema.Root, open_file: OpenFile) -> dict[str, IntegrationSettings]:
+    chosen = {"call": root.integrations.call, "slack": root.integrations.slack, "jira": root.integrations.jira}
+    return {name: _settings(each, open_file) for name, each in chosen.items() if each is not None}
+
+
+def _settings(chosen: PagerDuty | Slack | Jira | Console, open_file: OpenFile) -> IntegrationSettings:
+    match chosen:
+        case Console():
+            return ConsoleSettings()
+        case PagerDuty():
+            return PagerDutySettings(
+                url=chosen.url, routing_key=_secret(chosen.routing_key_file, chosen.routing_key, open_file)
+            )
+        case Slack():
+            token = _secret(chosen.token_file, chosen.token, open_file)
+            return SlackSettings(url=chosen.url, token=token, channel=chosen.channel)
+        case Jira():
+            return JiraSettings(
+                url=chosen.url,
+                email=chosen.email,
+                token=_secret(chosen.token_file, chosen.token, open_file),
+                project=chosen.project,
+                issue_type=chosen.issue_type,
+                labels=chosen.labels,
+            )
+        case _:
+            assert_never(chosen)
+
+
+def _secret(file: str | None, inline: SecretStr | None, open_file: OpenFile) -> Secret:
+    if file is not None:
+        return open_file(file)
+    assert inline is not None  # the choices were checked
+    return InlineSecret(inline.get_secret_value())
+
+
+def _secrets(
+    files: tuple[str, ...] | None, inline: tuple[SecretStr, ...] | None, open_file: OpenFile
+) -> tuple[Secret, ...]:
+    return (
+        *(open_file(file) for file in files or ()),
+        *(InlineSecret(each.get_secret_value()) for each in inline or ()),
+    )
+
+
+def _webhook(webhook: Webhook, open_file: OpenFile) -> WebhookSettings:
+    auth = webhook.auth or Auth()
+    basic = auth.basic
+    return WebhookSettings(
+        max_body=webhook.max_body,
+        bearer_tokens=_secrets(auth.bearer_token_files, auth.bearer_tokens, open_file),
+        basic_username=basic.username if basic else None,
+        basic_passwords=_secrets(basic.password_files, basic.passwords, open_file) if basic else (),
+    )

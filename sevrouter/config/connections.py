@@ -1,0 +1,220 @@
+"""What a configuration says about the world around the daemon: integrations, store, webhook.
+
+Each field's description holds its unit, its default and why. Must not know how an integration is spoken to.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from sevrouter.config.fields import (
+    Deadline,
+    InlineSecrets,
+    InlineSecretText,
+    JiraProject,
+    OneWord,
+    Retention,
+    SecretFiles,
+    Section,
+    Size,
+    Text,
+    Url,
+)
+from sevrouter.config.problem import FieldError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+KiB, MiB, GiB = 2**10, 2**20, 2**30
+
+_SQLITE = "sqlite:"
+
+
+class Console(Section):
+    """Prints instead of telling anybody: for a demo and for trying out."""
+
+    type: Literal["console"] = Field(description="`console`. Required.")
+
+
+class PagerDuty(Section):
+    """Calls people through PagerDuty (Events API v2)."""
+
+    type: Literal["pagerduty"] = Field(description="`pagerduty`. Required.")
+    url: Url = Field(
+        "https://events.pagerduty.com",
+        description="An address. Default: https://events.pagerduty.com. For the EU: https://events.eu.pagerduty.com.",
+    )
+    routing_key_file: Text | None = Field(
+        None, description="A file that holds the integration key of the service. Required; read again when it changes."
+    )
+    routing_key: InlineSecretText | None = Field(
+        None, description="The key itself. Default: none. Only with `allow_inline_secrets`."
+    )
+
+
+class Slack(Section):
+    """Tells a channel on Slack, one thread an incident."""
+
+    type: Literal["slack"] = Field(description="`slack`, which is the default, or `console`.")
+    url: Url = Field("https://slack.com/api/", description="An address. Default: https://slack.com/api/.")
+    token_file: Text | None = Field(
+        None, description="A file that holds the bot token (xoxb-…). Required; read again when it changes."
+    )
+    token: InlineSecretText | None = Field(
+        None, description="The token itself. Default: none. Only with `allow_inline_secrets`."
+    )
+    channel: OneWord | None = Field(
+        None,
+        description="The id or name of the channel for teams without one. Default: none; then every owner needs one.",
+    )
+
+
+class Jira(Section):
+    """Files tickets in Jira Cloud."""
+
+    type: Literal["jira"] = Field(description="`jira`, which is the default, or `console`.")
+    url: Url = Field(description="The address of the site, https://example.atlassian.net. Required.")
+    email: Text = Field(description="The account that the API token belongs to. Required.")
+    token_file: Text | None = Field(
+        None, description="A file that holds the API token. Required; read again when it changes."
+    )
+    token: InlineSecretText | None = Field(
+        None, description="The token itself. Default: none. Only with `allow_inline_secrets`."
+    )
+    project: JiraProject | None = Field(
+        None,
+        description="The key of the project for teams without one. Default: none; then every owner needs one.",
+    )
+    issue_type: Text = Field("Bug", description="The name of an issue type of the project. Default: Bug.")
+    labels: tuple[OneWord, ...] = Field((), description="Labels of every ticket. Default: none beside our own.")
+
+
+def _typed(default: str) -> Callable[[object], object]:
+    def with_type(written: object) -> object:
+        return {"type": default, **written} if isinstance(written, dict) else written
+
+    return with_type
+
+
+def _only_entry(written: object) -> object:
+    if not isinstance(written, list):
+        return written
+    if len(written) != 1:
+        raise FieldError(
+            f"is a list of {len(written)}, and this version calls through exactly one",
+            "keep the one that calls; trying several in order comes with a later version",
+        )
+    return written[0]
+
+
+CallChoice = Annotated[
+    Annotated[PagerDuty | Console, Field(discriminator="type")],
+    BeforeValidator(_only_entry),
+]
+SlackChoice = Annotated[
+    Annotated[Slack | Console, Field(discriminator="type")],
+    BeforeValidator(_typed("slack")),
+]
+JiraChoice = Annotated[
+    Annotated[Jira | Console, Field(discriminator="type")],
+    BeforeValidator(_typed("jira")),
+]
+
+
+class Integrations(Section):
+    """What is told of incidents. At least one; any of them may be `{type: console}`."""
+
+    call: CallChoice | None = Field(None, description="Calls people: pagerduty or console. Default: none.")
+    slack: SlackChoice | None = Field(None, description="Tells a channel: slack or console. Default: none.")
+    jira: JiraChoice | None = Field(None, description="Files tickets: jira or console. Default: none.")
+
+
+def _store_url(url: str) -> str:
+    # An address of a database may hold a password, so it is never quoted in a message.
+    if url.startswith(("postgresql:", "postgres:", "postgresql+")):
+        raise FieldError("PostgreSQL is not supported by this version", "write sqlite:FILE; one process, one file")
+    if not url.startswith(_SQLITE):
+        raise FieldError("is not a store", "write sqlite:FILE")
+    file = url.removeprefix(_SQLITE)
+    if file.startswith("//"):
+        raise FieldError("has slashes that read two ways", "write sqlite:FILE with a relative or an absolute path")
+    if file.startswith(":") or not file.strip() or file.endswith("/") or not file.isprintable():
+        raise FieldError("names no file", "write sqlite:FILE; what is only in memory would be lost at a restart")
+    return url
+
+
+class Store(Section):
+    """Where incidents are kept."""
+
+    url: Annotated[Text, AfterValidator(_store_url)] = Field(
+        "sqlite:sevrouter.db",
+        description="`sqlite:` and a file, relative to the configuration's directory. Default: sqlite:sevrouter.db. "
+        "SQLite is one process; a change needs a restart.",
+    )
+
+    @property
+    def file(self) -> str:
+        """The file's name as it is written."""
+        return self.url.removeprefix(_SQLITE)
+
+
+class History(Section):
+    """What is kept of the past."""
+
+    retention: Retention = Field(
+        timedelta(days=35),
+        description="A duration, at least 1d. Default: 35d, so that a whole month can be replayed through another "
+        "configuration.",
+    )
+
+
+class Delivery(Section):
+    """How long a delivery is tried."""
+
+    give_up_after: Deadline = Field(
+        timedelta(hours=24),
+        description="A duration, at least 1m. Default: 24h. What is undelivered then becomes a dead letter.",
+    )
+
+
+class Basic(Section):
+    """Basic authentication of whoever sends webhooks."""
+
+    username: Text = Field(description="The user. Required.")
+    password_files: SecretFiles | None = Field(
+        None, description="Files that hold a password each. Required; each is valid, so that they can be rotated."
+    )
+    passwords: InlineSecrets | None = Field(
+        None, description="The passwords themselves. Default: none. Only with `allow_inline_secrets`."
+    )
+
+
+class Auth(Section):
+    """Who may send webhooks. One of them suffices where both are given."""
+
+    bearer_token_files: SecretFiles | None = Field(
+        None, description="Files that hold a token each. Default: none. Each is valid, so that they can be rotated."
+    )
+    bearer_tokens: InlineSecrets | None = Field(
+        None, description="The tokens themselves. Default: none. Only with `allow_inline_secrets`."
+    )
+    basic: Basic | None = Field(None, description="A user and passwords. Default: none.")
+
+
+def _usable_limit(value: int) -> int:
+    if not 64 * KiB <= value <= 4 * GiB:
+        raise FieldError("is not between 64KiB and 4GiB", "Alertmanager does not send again what is too large")
+    return value
+
+
+class Webhook(Section):
+    """What may be sent to us."""
+
+    max_body: Annotated[Size, AfterValidator(_usable_limit)] = Field(
+        256 * MiB,
+        description="A size. Default: 256MiB. A larger body is refused (413) and counted, and nobody sends it again.",
+    )
+    auth: Auth | None = Field(None, description="Who may send webhooks. Default: everybody who reaches the port.")

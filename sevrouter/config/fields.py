@@ -1,0 +1,199 @@
+"""The kinds of values that a configuration holds: each reads its text and says in plain words what is wrong.
+
+Knows the domain's words; must not know which section a field stands in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sized
+from datetime import timedelta
+from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainValidator,
+    SecretStr,
+    WithJsonSchema,
+)
+
+from sevrouter.config.problem import FieldError
+from sevrouter.config.quantity import parse_duration, parse_size
+from sevrouter.config.secret import SecretError, checked_secret
+from sevrouter.domain.labels import Matcher, MatcherError, parse_matcher
+from sevrouter.domain.measure import parse_threshold
+from sevrouter.domain.sev import NONE, Sev, parse_sev
+
+SEV_HINT = "write SEV-1, SEV-2, SEV-3, SEV-4, SEV-5"
+_BY_NAME = {str(sev): sev for sev in Sev}
+
+_Sized = TypeVar("_Sized", bound=Sized)
+
+_PHONE = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
+_SLACK_ID = re.compile(r"[USW][A-Z0-9]{2,20}", re.ASCII)
+_JIRA_PROJECT = re.compile(r"[A-Z][A-Z0-9_]{0,30}", re.ASCII)
+
+
+class Section(BaseModel):
+    """A mapping of the configuration: unknown keys are refused, nothing changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise FieldError(f"must be text, not {kind(value)}")
+    return value
+
+
+def kind(value: object) -> str:
+    """What a value is, in the words of the file."""
+    if isinstance(value, dict):
+        return "a mapping (key: value)"
+    return "a list" if isinstance(value, list) else "text"
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise FieldError("must not be empty")
+    return value
+
+
+def _sev_or_none(value: object) -> Sev | None:
+    text = _text(value)
+    try:
+        return parse_sev(text)
+    except ValueError:
+        raise FieldError(f"{text!r} is not a SEV", f"{SEV_HINT} or none") from None
+
+
+def _sev(value: object) -> Sev:
+    text = _text(value)
+    sev = _BY_NAME.get(text)
+    if sev is None:
+        raise FieldError("'none' is not possible here" if text == NONE else f"{text!r} is not a SEV", SEV_HINT)
+    return sev
+
+
+def _unmatched(value: object) -> Sev:
+    if value == NONE:
+        hint = "an alert that no rule matches needs a person to look: a SEV, or a rule that says `sev: none` of it"
+        raise FieldError("'none' would hide every alert that no rule matches", hint)
+    return _sev(value)
+
+
+def _matcher(value: object) -> Matcher:
+    try:
+        return parse_matcher(_text(value))
+    except MatcherError as error:
+        raise FieldError(str(error)) from None
+
+
+def _bound(value: str) -> str:
+    try:
+        # Whether a bound can be read does not depend on the SEV that it is for.
+        parse_threshold(Sev.SEV_1, value)
+    except ValueError as error:
+        raise FieldError(str(error)) from None
+    return value
+
+
+def _duration(value: object) -> timedelta:
+    return parse_duration(_text(value))
+
+
+def _size(value: object) -> int:
+    return parse_size(_text(value))
+
+
+def _phone(value: str) -> str:
+    if _PHONE.fullmatch(value) is None:
+        raise FieldError(f"{value!r} is not a phone number in E.164", "write '+', country code and number: +4930123456")
+    return value
+
+
+def _slack_id(value: str) -> str:
+    if _SLACK_ID.fullmatch(value) is None:
+        raise FieldError(f"{value!r} is not a Slack id", "copy the id of the member (U…) or user group (S…), no @name")
+    return value
+
+
+def _jira_project(value: str) -> str:
+    if _JIRA_PROJECT.fullmatch(value) is None:
+        raise FieldError(
+            f"{value!r} is not the key of a Jira project", "it is what issue keys begin with: PAY of PAY-7"
+        )
+    return value
+
+
+def _not_empty(value: _Sized) -> _Sized:
+    # pydantic's own check of the length also complains about a list whose entries are merely wrong.
+    if not value:
+        raise FieldError("must not be empty")
+    return value
+
+
+def _one_word(value: str) -> str:
+    if any(character.isspace() for character in value):
+        raise FieldError(f"{value!r} holds a space", "Jira's labels and Slack's channels have none")
+    return value
+
+
+def _url(value: str) -> str:
+    # An address may hold a password, so it is never quoted in a message.
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        raise FieldError("is not an address", "write https://host/…") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or not value.isprintable() or " " in value:
+        raise FieldError("is not an http(s) address", "write https://host/…")
+    if "@" in parts.netloc:
+        raise FieldError("holds a user or a password", "the address only; secrets have their own fields")
+    return value
+
+
+def _inline_secret(value: SecretStr) -> SecretStr:
+    try:
+        checked_secret(value.get_secret_value().encode())
+    except SecretError as error:
+        raise FieldError(str(error)) from None
+    return value
+
+
+def _between(least: timedelta, reason: str) -> AfterValidator:
+    def check(value: timedelta) -> timedelta:
+        if value < least:
+            raise FieldError(f"is shorter than {reason}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _words(pattern: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern})
+
+
+NOT_EMPTY = AfterValidator(_not_empty)
+Text = Annotated[str, BeforeValidator(_text), AfterValidator(_not_blank), WithJsonSchema({"type": "string"})]
+SevName = Annotated[Sev, PlainValidator(_sev), _words("^SEV-[1-5]$")]
+UnmatchedSev = Annotated[Sev, PlainValidator(_unmatched), _words("^SEV-[1-5]$")]
+SevOrNone = Annotated[Sev | None, PlainValidator(_sev_or_none), _words("^(SEV-[1-5]|none)$")]
+MatcherText = Annotated[Matcher, PlainValidator(_matcher), WithJsonSchema({"type": "string"})]
+Bound = Annotated[Text, AfterValidator(_bound)]
+Duration = Annotated[timedelta, BeforeValidator(_duration), _words("^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$")]
+Retention = Annotated[Duration, _between(timedelta(days=1), "a day (1d)")]
+Deadline = Annotated[Duration, _between(timedelta(minutes=1), "a minute (1m)")]
+Size = Annotated[int, BeforeValidator(_size), _words("^[0-9]+ ?(B|[kKMG]B|[KMG]iB)?$")]
+Url = Annotated[Text, AfterValidator(_url)]
+Phone = Annotated[Text, AfterValidator(_phone)]
+SlackId = Annotated[Text, AfterValidator(_slack_id)]
+JiraProject = Annotated[Text, AfterValidator(_jira_project)]
+OneWord = Annotated[Text, AfterValidator(_one_word)]
+InlineSecretText = Annotated[SecretStr, AfterValidator(_inline_secret)]
+InlineSecrets = Annotated[tuple[InlineSecretText, ...], NOT_EMPTY]
+SecretFiles = Annotated[tuple[Text, ...], NOT_EMPTY]

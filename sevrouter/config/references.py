@@ -1,0 +1,89 @@
+"""Names that must exist elsewhere in the configuration, and names that must be there once.
+
+Checked on what is written, so that an undefined team is reported in the same run as a mistake anywhere else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sevrouter.config.document import EACH, Document
+from sevrouter.config.problem import Problem, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_INTEGRATIONS = ("call", "slack", "jira")
+
+# Where a name is used, the section whose keys define it, and what it is called.
+_REFERENCES = (
+    (("systems", EACH, "owner"), "teams", "team"),
+    (("default_owner",), "teams", "team"),
+    (("teams", EACH, "jira", "assignee"), "people", "person"),
+)
+_UNIQUE = ((("rules", EACH, "name"), "rule"), (("systems", EACH, "name"), "system"))
+
+
+def check_references(document: Document) -> Iterator[Problem]:
+    """Every name that nothing defines, and every name that two things have."""
+    for pattern, section, noun in _REFERENCES:
+        yield from _undefined(document, pattern, section, noun)
+    yield from _responses(document)
+    for pattern, noun in _UNIQUE:
+        yield from _twice(document, pattern, noun)
+    yield from _nowhere_to_go(document, "slack", "channel")
+    yield from _nowhere_to_go(document, "jira", "project")
+
+
+def _defined(document: Document, section: str) -> list[str]:
+    tree = document.at(section)
+    return list(tree) if isinstance(tree, dict) else []
+
+
+def _undefined(document: Document, pattern: tuple[str, ...], section: str, noun: str) -> Iterator[Problem]:
+    known = _defined(document, section)
+    for steps, name in document.find(*pattern):
+        if isinstance(name, str) and name and name not in known:
+            hint = did_you_mean(name, known) or f"define it under {section}"
+            yield document.problem(steps, f"the {noun} {name!r} is not defined", hint=hint)
+
+
+def _responses(document: Document) -> Iterator[Problem]:
+    configured = _defined(document, "integrations")
+    if not configured:
+        return
+    for steps, name in document.find("responses", EACH, EACH):
+        if not isinstance(name, str) or not name or name in configured:
+            continue
+        if name in _INTEGRATIONS:
+            hint = f"add it under integrations, or leave it out here; configured: {', '.join(configured)}"
+            yield document.problem(steps, f"the integration {name!r} is not configured", hint=hint)
+        else:
+            yield document.problem(steps, f"there is no integration {name!r}", hint=did_you_mean(name, _INTEGRATIONS))
+
+
+def _twice(document: Document, pattern: tuple[str, ...], noun: str) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for steps, name in document.find(*pattern):
+        if not isinstance(name, str):
+            continue
+        if name in seen:
+            yield document.problem(steps, f"a second {noun} of the name {name!r}", hint="names are unique")
+        seen.add(name)
+
+
+def _nowhere_to_go(document: Document, integration: str, field: str) -> Iterator[Problem]:
+    """An integration without a default needs one in every team that can own an alert."""
+    settings = document.at("integrations", integration)
+    if not isinstance(settings, dict) or settings.get("type", integration) != integration or field in settings:
+        return
+    default_owner = document.at("default_owner")
+    hint = f"set {field} there, or integrations.{integration}.{field}"
+    if default_owner is None:
+        message = f"{field} is missing, and without default_owner there is none for what no system matches"
+        yield document.problem(("integrations", integration), message, at_key=True)
+    owners = [default_owner, *(owner for _, owner in document.find("systems", EACH, "owner"))]
+    for team in dict.fromkeys(owner for owner in owners if isinstance(owner, str)):
+        if document.at("teams", team) is not None and document.at("teams", team, integration, field) is None:
+            steps = ("teams", team)
+            yield document.problem(steps, f"owns alerts and has no {integration} {field}", hint=hint, at_key=True)

@@ -1,0 +1,199 @@
+"""What a configuration says about alerts: how bad, which incident, who owns it, who is told.
+
+Each field's description holds its unit, its default and why; the reference for users is made from them.
+What two fields mean together is not known here (`choices`, `references`, `doubts`).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from sevrouter.config.connections import Delivery, History, Integrations, Store, Webhook
+from sevrouter.config.fields import (
+    NOT_EMPTY,
+    Bound,
+    Duration,
+    JiraProject,
+    MatcherText,
+    OneWord,
+    Phone,
+    Section,
+    SevName,
+    SevOrNone,
+    SlackId,
+    Text,
+    UnmatchedSev,
+)
+from sevrouter.config.problem import FieldError
+from sevrouter.domain.sev import Sev
+
+
+def _identity(labels: tuple[str, ...]) -> tuple[str, ...]:
+    if "severity" in labels:
+        raise FieldError(
+            "'severity' is never part of identity",
+            "a warning that becomes critical is the same incident; leave it out",
+        )
+    if "..." in labels:
+        raise FieldError("'...' is no label here", "write the names of the labels")
+    if len(set(labels)) < len(labels):
+        raise FieldError("holds a label twice", "keep one of them")
+    return labels
+
+
+def _told_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise FieldError("holds an integration twice", "keep one of them")
+    return names
+
+
+def _some_sev(values: dict[str, Sev | None]) -> dict[str, Sev | None]:
+    if "" in values:
+        raise FieldError(
+            "an empty value cannot be graded", "an empty or missing value is unsure: the worst of the others"
+        )
+    if all(sev is None for sev in values.values()):
+        raise FieldError("holds no SEV", "a word that is not listed is graded as the worst of them: list at least one")
+    return values
+
+
+class Measure(Section):
+    """Where a rule's number or word comes from: exactly one of these."""
+
+    label: Text | None = Field(None, description="The name of the alert's label. Default: none.")
+    annotation: Text | None = Field(
+        None, description="The name of the annotation. Default: none. The usual place for a number, by a template."
+    )
+    value: Text | None = Field(
+        None, description="The name of one of Grafana's values (A, B …). Default: none. Alertmanager sends none."
+    )
+
+
+class Rule(Section):
+    """Grades the alerts that it matches. Every rule that matches grades; the worst grade wins."""
+
+    name: Text = Field(description="Unique. Required: it is what an explanation calls the rule.")
+    matchers: tuple[MatcherText, ...] = Field(
+        (),
+        description="Conditions as in Alertmanager, all of which must be met. Default: none, which is every alert.",
+    )
+    sev: SevOrNone = Field(
+        None,
+        description="How bad every matching alert is: SEV-1 (worst) to SEV-5, or `none`: not an incident. Required "
+        "unless the rule measures.",
+    )
+    measure: Measure | None = Field(
+        None, description="Where the number or the word comes from. Default: none. Needs `thresholds` or `values`."
+    )
+    thresholds: Annotated[dict[SevName, Bound], NOT_EMPTY] | None = Field(
+        None,
+        description="A bound for each SEV, as `>= 25` (operators >= > <= < ==; 5% is 5, 3m20s is 200). Default: none. "
+        "The worst SEV whose bound is crossed counts; what cannot be read is the worst listed.",
+    )
+    values: Annotated[dict[str, SevOrNone], NOT_EMPTY, AfterValidator(_some_sev)] | None = Field(
+        None,
+        description="A SEV or `none` for each exact word. Default: none. Any other word is the worst listed.",
+    )
+
+
+class Incidents(Section):
+    """What makes alerts one incident, and when it is over."""
+
+    group_by: Annotated[tuple[Text, ...], NOT_EMPTY, AfterValidator(_identity)] = Field(
+        ("cluster", "service", "alertname"),
+        description="Names of labels. Default: cluster, service, alertname. Alerts that agree in all of them are one "
+        "incident. Never `severity`: a warning that becomes critical is the same incident.",
+    )
+    resolve_after: Duration = Field(
+        timedelta(minutes=5),
+        description="A duration. Default: 5m. Quiet time before `resolved` is believed, so that flapping is one "
+        "incident.",
+    )
+    reopen_within: Duration = Field(
+        timedelta(hours=4),
+        description="A duration. Default: 4h. What comes back this soon is the same incident, with the same ticket.",
+    )
+
+
+class System(Section):
+    """Something that alerts speak of. The first system that matches is the affected one."""
+
+    name: Text = Field(description="Unique. Required: messages and tickets name it.")
+    matchers: Annotated[tuple[MatcherText, ...], NOT_EMPTY] = Field(
+        description="Conditions as in a rule. Required; what no system matches belongs to `default_owner`."
+    )
+    owner: Text = Field(description="The name of the team that owns it. Required: tickets and mentions go there.")
+
+
+class TeamSlack(Section):
+    """Where and how a team is told on Slack."""
+
+    channel: OneWord | None = Field(
+        None, description="The id or name of a channel. Default: `integrations.slack.channel`."
+    )
+    mention: SlackId | None = Field(
+        None, description="The id of a user (U…) or user group (S…) to mention. Default: nobody is mentioned."
+    )
+
+
+class TeamJira(Section):
+    """Where a team's tickets go."""
+
+    project: JiraProject | None = Field(
+        None, description="The key of a Jira project. Default: `integrations.jira.project`."
+    )
+    assignee: Text | None = Field(
+        None, description="The name of a person in `people`. Default: tickets are left to Jira's own assignment."
+    )
+
+
+class Team(Section):
+    """A team that owns systems."""
+
+    slack: TeamSlack = Field(TeamSlack(), description="How it is told on Slack. Default: as the integration says.")
+    jira: TeamJira = Field(TeamJira(), description="Where its tickets go. Default: as the integration says.")
+
+
+class Person(Section):
+    """Somebody who can be reached."""
+
+    phone: Phone | None = Field(None, description="A number in E.164 (+4930123456). Default: cannot be phoned.")
+    slack: SlackId | None = Field(None, description="The Slack member id (U…). Default: cannot be mentioned.")
+    jira: Text | None = Field(None, description="The Jira account id. Default: cannot be assigned a ticket.")
+
+
+class Root(Section):
+    """The whole configuration. Only `rules`, `responses` and one integration have no default."""
+
+    unmatched: UnmatchedSev = Field(
+        Sev.SEV_2,
+        description="The SEV of an alert that no rule matches. Default: SEV-2, so that a person looks.",
+    )
+    rules: Annotated[tuple[Rule, ...], NOT_EMPTY] = Field(
+        description="How bad an alert is. Required. All rules are asked; their order means nothing."
+    )
+    incidents: Incidents = Field(Incidents(), description="What is one incident. Default: as its fields say.")
+    responses: Annotated[dict[SevName, Annotated[tuple[Text, ...], AfterValidator(_told_once)]], NOT_EMPTY] = Field(
+        description="The integrations that each SEV asks for: call, slack, jira. Required."
+    )
+    systems: tuple[System, ...] = Field(
+        (), description="What is affected, and whose it is; the first match counts. Default: none."
+    )
+    default_owner: Text | None = Field(
+        None, description="The team that owns what no system matches. Default: nobody, which is counted in a metric."
+    )
+    teams: dict[str, Team] = Field({}, description="The teams by name. Default: none.")
+    people: dict[str, Person] = Field({}, description="The people by name. Default: none.")
+    integrations: Integrations = Field(description="What is told of incidents, and how. Required: at least one.")
+    store: Store = Field(Store(), description="Where incidents are kept. Default: as its field says.")
+    history: History = Field(History(), description="What is kept of the past. Default: as its field says.")
+    delivery: Delivery = Field(Delivery(), description="How long is tried. Default: as its field says.")
+    webhook: Webhook = Field(Webhook(), description="What may be sent to us. Default: as its fields say.")
+    allow_inline_secrets: bool = Field(
+        False,
+        description="Whether secrets may stand in this file (token, routing_key …). Default: false, because "
+        "configurations are committed, printed and mailed.",
+    )

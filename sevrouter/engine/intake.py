@@ -1,0 +1,296 @@
+"""Intake: a webhook's alerts become records, incidents, timelines and deliveries, in one transaction.
+
+match → grade → fold → plan → enqueue, in that order; the 200 comes after the commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from sevrouter.domain.alert import Alert, AlertRecord, AlertStatus, HistoryEntry
+from sevrouter.domain.delivery import NewDelivery
+from sevrouter.domain.grading import Verdict, unreadable_webhook
+from sevrouter.domain.incident import (
+    Change,
+    Fold,
+    Incident,
+    Observation,
+    Opening,
+    TimelineEntry,
+    closed_until,
+    fold,
+    observe,
+)
+from sevrouter.domain.plan import Planned, notice, plan
+from sevrouter.engine.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from sevrouter.domain.routing import Routing
+    from sevrouter.engine.ports import Clock, CurrentRouting, StorePort, TransactionPort
+    from sevrouter.telemetry.metrics import Metrics
+
+# The labels of the alert that sevrouter raises itself when it is sent something that it cannot read.
+UNREADABLE_LABELS = {"alertname": "SevrouterWebhookUnreadable", "job": "sevrouter"}
+
+_SIGNIFICANT = (Change.FIRED, Change.CHANGED, Change.RESOLVED, Change.EVENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """What came in one POST. `quarantined` holds a body (or members of one) that could not be read, and why."""
+
+    alerts: Sequence[Alert]
+    truncated: bool = False
+    quarantined: tuple[str, bytes] | None = None
+
+
+class Intake:
+    """Takes webhooks in. `wake` is told the integrations that have something to deliver, `due` of a new due time."""
+
+    def __init__(
+        self,
+        store: StorePort,
+        routing: CurrentRouting,
+        metrics: Metrics,
+        *,
+        clock: Clock,
+        wake: Callable[[set[str]], None],
+        due: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._routing = routing
+        self._metrics = metrics
+        self._clock = clock
+        self._wake = wake
+        self._due = due
+
+    async def take(self, webhook: Webhook) -> None:
+        """Store a webhook and all that follows from it; returns when it is on disk. Raises what the store raises."""
+        now = self._clock()
+        routing = self._routing()
+        tally = await self._store.write(lambda tx: _Taking(tx, routing, now).run(webhook))
+        tally.report(self._metrics)
+        if tally.integrations:
+            self._wake(tally.integrations)
+        if tally.has_due:
+            self._due()
+
+
+@dataclass(slots=True)
+class _Group:
+    """The observations of one webhook that belong to one incident."""
+
+    incident: Incident | None
+    opening: Opening
+    observations: list[Observation] = field(default_factory=list)
+    folded: Fold | None = None
+    planned: tuple[Planned, ...] = ()
+
+
+class _Taking:
+    """One webhook in one transaction."""
+
+    def __init__(self, tx: TransactionPort, routing: Routing, now: datetime) -> None:
+        self._tx = tx
+        self._routing = routing
+        self._now = now
+        self._truncated = False
+        self._tally = Tally()
+        self._groups: dict[str, _Group] = {}
+        self._records: dict[bytes, AlertRecord] = {}
+        self._of_group: dict[bytes, str] = {}
+        self._new: dict[bytes, Alert] = {}
+        self._history: list[tuple[Alert, AlertRecord, Verdict | None, bool]] = []
+
+    def run(self, webhook: Webhook) -> Tally:
+        self._truncated = webhook.truncated
+        if webhook.quarantined is not None:
+            reason, body = webhook.quarantined
+            self._tx.quarantine.add(body, reason=reason, at=self._now)
+        observations = self._observe(self._distinct(webhook.alerts))
+        if webhook.quarantined is not None:
+            observations.append(self._unreadable(webhook.quarantined[0]))
+        self._group(observations)
+        for group in self._groups.values():
+            self._fold(group)
+        self._save()
+        return self._tally
+
+    def _distinct(self, alerts: Sequence[Alert]) -> list[Alert]:
+        """One alert a label set; where a sender contradicts itself, the one that fires."""
+        distinct: dict[bytes, Alert] = {}
+        for alert in alerts:
+            self._tally.received(alert)
+            other = distinct.get(alert.digest)
+            if other is None or other.status is AlertStatus.RESOLVED:
+                distinct[alert.digest] = alert
+        self._tally.duplicates += len(alerts) - len(distinct)
+        return list(distinct.values())
+
+    def _observe(self, alerts: Sequence[Alert]) -> list[Observation]:
+        records = self._tx.alerts.records([alert.digest for alert in alerts])
+        observations = []
+        for alert in alerts:
+            record = records.get(alert.digest)
+            verdict = None
+            if alert.status is AlertStatus.FIRING:
+                verdict = self._routing.grader.grade(alert)
+                self._tally.graded(verdict)
+            change = observe(record, alert, received_at=self._now)
+            if change in _SIGNIFICANT or change is Change.NEVER_FIRED:
+                self._remember(record, alert, verdict, change)
+            else:
+                self._tally.duplicates += 1
+            observations.append(Observation(change, alert, record, verdict))
+        return observations
+
+    def _remember(self, record: AlertRecord | None, alert: Alert, verdict: Verdict | None, change: Change) -> None:
+        """What the alert's record becomes; which incident it belongs to follows from the fold."""
+        if record is None:
+            self._new[alert.digest] = alert
+        content_changed = record is None or record.content != alert.content
+        fires = alert.status is AlertStatus.FIRING
+        keeps_incident = record is not None and change is not Change.FIRED
+        starts_at = alert.starts_at
+        if record is not None and change is Change.CHANGED:
+            starts_at = max(starts_at, record.starts_at)
+        after = AlertRecord(
+            id=None if record is None else record.id,
+            digest=alert.digest,
+            status=alert.status,
+            starts_at=starts_at,
+            closed_until=None if fires else closed_until(alert, received_at=self._now),
+            changed_at=self._now,
+            sev=verdict.sev if verdict is not None else record.sev if record is not None else None,
+            unsure=verdict.unsure if verdict is not None else record is not None and record.unsure,
+            content=alert.content if fires or record is None else record.content,
+            incident_id=record.incident_id if record is not None and keeps_incident else None,
+        )
+        self._records[alert.digest] = after
+        self._history.append((alert, after, verdict, content_changed and (fires or record is None)))
+
+    def _unreadable(self, reason: str) -> Observation:
+        alert = Alert(
+            labels=UNREADABLE_LABELS,
+            annotations={"summary": f"a webhook could not be read: {reason}"},
+            starts_at=self._now,
+        )
+        why = f"it could not be read ({reason}), so nobody knows how bad it is; the raw body is in quarantine"
+        verdict = unreadable_webhook(self._routing.grader.unmatched, why)
+        return Observation(Change.EVENT, alert, None, verdict)
+
+    def _group(self, observations: Sequence[Observation]) -> None:
+        policy = self._routing.incidents
+        ids = {each.record.incident_id for each in observations if each.record and each.record.incident_id}
+        by_id = self._tx.incidents.by_id(ids)
+        keys = [policy.dedup_key(each.alert.labels) for each in observations]
+        by_key = self._tx.incidents.last_by_key(set(keys))
+        for observation, key in zip(observations, keys, strict=True):
+            mine = by_id.get(observation.record.incident_id or 0) if observation.record else None
+            # An alert stays with its open incident, also where a reload has changed what groups alerts.
+            incident = mine if mine is not None and mine.is_open else by_key.get(key)
+            name = key if incident is None else incident.dedup_key
+            group = self._groups.get(name)
+            if group is None:
+                group = self._groups[name] = _Group(incident, Opening(dedup_key=name, system=None, owner=None))
+            self._own(group, observation)
+            group.observations.append(observation)
+            self._of_group[observation.alert.digest] = name
+
+    def _own(self, group: _Group, observation: Observation) -> None:
+        if observation.change not in (Change.FIRED, Change.EVENT):
+            return
+        owned = self._routing.ownership.of(observation.alert.labels)
+        self._tally.unowned += owned.system is None
+        if group.opening.system is None:
+            group.opening = replace(group.opening, system=owned.system, owner=owned.owner)
+
+    def _fold(self, group: _Group) -> None:
+        before = group.incident
+        matters = (
+            any(each.change in _SIGNIFICANT for each in group.observations)
+            or self._truncated
+            or (before is not None and before.truncated)
+        )
+        if not matters:
+            return
+        folded = fold(
+            before,
+            group.observations,
+            opening=group.opening,
+            policy=self._routing.incidents,
+            config_hash=self._routing.config_hash,
+            now=self._now,
+            truncated=self._truncated,
+        )
+        incident, group.planned = plan(folded, self._routing.responses)
+        group.folded = replace(folded, incident=incident)
+
+    def _save(self) -> None:
+        folded = {
+            name: (group, group.folded.incident)
+            for name, group in self._groups.items()
+            if group.folded is not None and group.folded.incident is not None
+        }
+        ids = self._tx.incidents.add([incident for _, incident in folded.values() if incident.id is None])
+        changed: list[Incident] = []
+        entries: list[tuple[int, TimelineEntry]] = []
+        deliveries: list[NewDelivery] = []
+        numbers: dict[str, int] = {}
+        for name, (group, incident) in folded.items():
+            stored = incident if incident.id is not None else replace(incident, id=ids[incident.dedup_key])
+            assert stored.id is not None
+            assert group.folded is not None
+            numbers[name] = stored.id
+            if incident.id is not None and stored != group.incident:
+                changed.append(stored)
+            entries += [(stored.id, entry) for entry in group.folded.facts]
+            deliveries += self._deliveries(group, stored)
+            self._tally.facts += [(stored, entry) for entry in group.folded.facts]
+            self._tally.has_due |= stored.due_at is not None
+        self._tx.incidents.save(changed)
+        self._tx.incidents.tell(entries)
+        self._tx.outbox.add(deliveries)
+        self._tally.integrations.update(each.integration for each in deliveries)
+        self._save_alerts(numbers)
+
+    def _deliveries(self, group: _Group, incident: Incident) -> list[NewDelivery]:
+        return [
+            NewDelivery(
+                integration=planned.integration,
+                notice=notice(group.incident, incident, planned.kind, now=self._now),
+                received_at=self._now,
+                expires_at=self._now + self._routing.give_up_after,
+            )
+            for planned in group.planned
+        ]
+
+    def _save_alerts(self, incident_ids: dict[str, int]) -> None:
+        alert_ids = self._tx.alerts.add(list(self._new.values()), first_seen_at=self._now)
+        stored: dict[bytes, AlertRecord] = {}
+        for digest, record in self._records.items():
+            incident_id = record.incident_id
+            if record.status is AlertStatus.FIRING and record.sev is not None and incident_id is None:
+                incident_id = incident_ids.get(self._of_group[digest])
+            stored[digest] = replace(record, id=record.id or alert_ids[digest], incident_id=incident_id)
+        self._tx.alerts.save(
+            [each for digest, each in stored.items() if digest in self._new],
+            [each for digest, each in stored.items() if digest not in self._new],
+        )
+        self._tx.alerts.remember(
+            [
+                HistoryEntry(
+                    record=replace(record, id=stored[record.digest].id),
+                    alert=alert,
+                    at=self._now,
+                    reading=verdict.grades[0].reading if verdict is not None else None,
+                    with_content=with_content,
+                )
+                for alert, record, verdict, with_content in self._history
+            ]
+        )

@@ -1,0 +1,129 @@
+"""What the loops need from the edges, as protocols. The store and the notifiers meet them by their shape."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
+
+    from sevrouter.domain.alert import Alert, AlertRecord, HistoryEntry
+    from sevrouter.domain.delivery import Delivery, DeliveryState, NewDelivery, Outcome, OutcomeReason, Sibling
+    from sevrouter.domain.incident import Incident, TimelineEntry
+    from sevrouter.domain.routing import Routing
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """The time now, aware and in UTC. What decides gets it as an argument; tests move it."""
+
+    def __call__(self) -> datetime: ...
+
+
+class CurrentRouting(Protocol):
+    """The routing in force; a reload replaces it whole."""
+
+    def __call__(self) -> Routing: ...
+
+
+class NotifierPort(Protocol):
+    """Tells one integration of one incident; how it fails is a value."""
+
+    async def deliver(self, delivery: Delivery) -> Outcome: ...
+
+
+class AlertsPort(Protocol):
+    """What is remembered of alerts."""
+
+    def records(self, digests: Iterable[bytes]) -> dict[bytes, AlertRecord]: ...
+
+    def add(self, new: Sequence[Alert], *, first_seen_at: datetime) -> dict[bytes, int]: ...
+
+    def save(self, new: Sequence[AlertRecord], changed: Sequence[AlertRecord]) -> None: ...
+
+    def remember(self, entries: Sequence[HistoryEntry]) -> None: ...
+
+
+class IncidentsPort(Protocol):
+    """Incidents and their timelines."""
+
+    def by_id(self, ids: Iterable[int]) -> dict[int, Incident]: ...
+
+    def last_by_key(self, keys: Iterable[str]) -> dict[str, Incident]: ...
+
+    def due(self, now: datetime, *, most: int) -> list[Incident]: ...
+
+    def next_due_at(self) -> datetime | None: ...
+
+    def add(self, new: Sequence[Incident]) -> dict[str, int]: ...
+
+    def save(self, changed: Sequence[Incident]) -> None: ...
+
+    def tell(self, entries: Sequence[tuple[int, TimelineEntry]]) -> None: ...
+
+
+class OutboxPort(Protocol):
+    """The deliveries."""
+
+    def add(self, new: Sequence[NewDelivery]) -> None: ...
+
+    def heads(self, integration: str, *, now: datetime, most: int) -> list[Delivery]: ...
+
+    def next_due_at(self, integration: str) -> datetime | None: ...
+
+    def siblings(self, delivery: Delivery) -> list[Sibling]: ...
+
+    def begin(self, delivery: Delivery, *, lease: str, until: datetime) -> None: ...
+
+    def void(
+        self, delivery: Delivery, state: DeliveryState, *, reason: str, detail: str = "", at: datetime
+    ) -> None: ...
+
+    def finish(
+        self, delivery: Delivery, state: DeliveryState, *, reason: OutcomeReason, detail: str, at: datetime
+    ) -> bool: ...
+
+    def postpone(
+        self, delivery: Delivery, *, not_before: datetime, unknowns: int, reason: OutcomeReason, detail: str
+    ) -> bool: ...
+
+    def refer(self, delivery: Delivery, reference: str) -> None: ...
+
+    def expired_leases(self, now: datetime | None, *, most: int) -> list[Delivery]: ...
+
+
+class QuarantinePort(Protocol):
+    """What could not be read."""
+
+    def add(self, body: bytes, *, reason: str, at: datetime) -> None: ...
+
+
+class RetentionPort(Protocol):
+    """What is old enough to be forgotten."""
+
+    def forget(self, before: datetime, *, most: int) -> int: ...
+
+
+class TransactionPort(Protocol):
+    """One transaction: all of it is committed together, or none."""
+
+    @property
+    def alerts(self) -> AlertsPort: ...
+    @property
+    def incidents(self) -> IncidentsPort: ...
+    @property
+    def outbox(self) -> OutboxPort: ...
+    @property
+    def quarantine(self) -> QuarantinePort: ...
+    @property
+    def retention(self) -> RetentionPort: ...
+
+
+class StorePort(Protocol):
+    """Runs works in transactions; a write is on disk when it returns."""
+
+    async def write(self, work: Callable[[TransactionPort], T]) -> T: ...
+
+    async def read(self, work: Callable[[TransactionPort], T]) -> T: ...

@@ -1,0 +1,171 @@
+"""Alertmanager's webhook payload (version 4, Grafana's superset too) as alerts, whatever state it comes in.
+
+What can be read is read by member; what cannot is handed back raw with the reason. Nothing here raises.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from sevrouter.domain.alert import Alert, AlertStatus
+from sevrouter.ingest.lenient import Unreadable, load_json, number_text, text_map
+from sevrouter.ingest.moments import read_end, read_start
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+VERSION = "4"
+
+
+class _Member(msgspec.Struct, gc=False):
+    """An alert as well-behaved senders write it."""
+
+    labels: dict[str, str]
+    annotations: dict[str, str] = {}
+    status: str = "firing"
+    startsAt: str = ""  # noqa: N815  Alertmanager's name
+    endsAt: str = ""  # noqa: N815  Alertmanager's name
+    generatorURL: str = ""  # noqa: N815  Alertmanager's name
+    values: msgspec.Raw | None = None
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    """The group, as far as it matters; the status of a group is not to be trusted, so it is not read."""
+
+    alerts: list[msgspec.Raw]
+    version: msgspec.Raw | None = None
+    truncatedAlerts: msgspec.Raw | None = None  # noqa: N815  Alertmanager's name
+
+
+_envelope = msgspec.json.Decoder(_Envelope)
+_member = msgspec.json.Decoder(_Member)
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A body, or a member of one, that cannot be read, and why."""
+
+    reason: str
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What a webhook said. `truncated`: the sender left alerts out, or says something odd about it."""
+
+    alerts: list[Alert] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    truncated: bool = False
+    version: str = VERSION
+
+
+def read_payload(body: bytes, *, received_at: datetime) -> Payload:
+    """Read a webhook's body, all of which may be nonsense."""
+    try:
+        envelope = _envelope.decode(body)
+    except _UNREADABLE:
+        return _read_leniently(body, received_at)
+    payload = Payload(
+        truncated=_says_truncated(_loaded(envelope.truncatedAlerts)),
+        version=_version(_loaded(envelope.version)),
+    )
+    for raw in envelope.alerts:
+        _take_member(payload, raw, received_at)
+    return payload
+
+
+def _take_member(payload: Payload, raw: msgspec.Raw, received_at: datetime) -> None:
+    try:
+        member = _member.decode(raw)
+    except _UNREADABLE:
+        _take_leniently(payload, bytes(raw), received_at)
+        return
+    try:
+        values = {} if member.values is None else _values(load_json(bytes(member.values)))
+    except Unreadable:
+        values = {}
+    payload.alerts.append(
+        Alert(
+            labels=member.labels,
+            annotations=member.annotations,
+            values=values,
+            status=_status(member.status),
+            starts_at=read_start(member.startsAt, received_at=received_at),
+            ends_at=read_end(member.endsAt),
+            generator_url=member.generatorURL,
+        )
+    )
+
+
+def _take_leniently(payload: Payload, raw: bytes, received_at: datetime) -> None:
+    try:
+        payload.alerts.append(_alert(load_json(raw), received_at))
+    except Unreadable as error:
+        payload.rejected.append(Rejected(error.reason, raw))
+
+
+def _read_leniently(body: bytes, received_at: datetime) -> Payload:
+    try:
+        document = load_json(body)
+    except Unreadable as error:
+        return Payload(rejected=[Rejected(error.reason, body)])
+    members = document.get("alerts") if isinstance(document, dict) else None
+    if not isinstance(members, list):
+        return Payload(rejected=[Rejected("no list of alerts in it", body)])
+    payload = Payload(
+        truncated=_says_truncated(document.get("truncatedAlerts")), version=_version(document.get("version"))
+    )
+    for member in members:
+        try:
+            payload.alerts.append(_alert(member, received_at))
+        except Unreadable as error:
+            payload.rejected.append(Rejected(error.reason, json.dumps(member).encode()))
+    return payload
+
+
+def _alert(member: Any, received_at: datetime) -> Alert:
+    if not isinstance(member, dict):
+        raise Unreadable("an alert is not an object")
+    return Alert(
+        labels=text_map(member.get("labels"), "labels"),
+        annotations=text_map(member.get("annotations"), "annotations"),
+        values=_values(member.get("values")),
+        status=_status(member.get("status")),
+        starts_at=read_start(member.get("startsAt"), received_at=received_at),
+        ends_at=read_end(member.get("endsAt")),
+        generator_url=member["generatorURL"] if isinstance(member.get("generatorURL"), str) else "",
+    )
+
+
+def _status(value: Any) -> AlertStatus:
+    # Whatever is not plainly resolved may still be burning.
+    return AlertStatus.RESOLVED if value == AlertStatus.RESOLVED.value else AlertStatus.FIRING
+
+
+def _values(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        return {}
+    return {name: number_text(number) for name, number in value.items() if number is not None}
+
+
+def _loaded(raw: msgspec.Raw | None) -> Any:
+    if raw is None:
+        return None
+    try:
+        return load_json(bytes(raw))
+    except Unreadable as error:
+        return error.reason
+
+
+def _says_truncated(value: Any) -> bool:
+    # A count that cannot be read, or that makes no sense, may well hide an alert.
+    return value not in (None, 0, "0", "", False)
+
+
+def _version(value: Any) -> str:
+    return value if isinstance(value, str) else "" if value is None else number_text(value)

@@ -1,0 +1,101 @@
+"""A demo's integration: prints the call, the message and the ticket that there would have been.
+
+Knows how to draw them. Must not know a network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sevrouter.domain.backoff import Schedule
+from sevrouter.domain.delivery import CALL, Delivered, NoticeKind, OutcomeReason, Rejected, Retry
+from sevrouter.domain.explanation import many_lines, one_line
+from sevrouter.notifiers.wording import facts, origin, state_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from sevrouter.domain.delivery import Delivery, Notice, Outcome
+    from sevrouter.domain.ownership import Person, Team
+
+SCHEDULE = Schedule(first=timedelta(seconds=1), longest=timedelta(seconds=30))
+
+JIRA = "jira"
+
+
+def to_stdout(text: str) -> None:
+    """Print at once, also into a pipe."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+class Console:
+    """Prints a delivery; the name of its integration says whether as a call, a ticket or a message."""
+
+    def __init__(
+        self,
+        write: Callable[[str], None] = to_stdout,
+        *,
+        teams: Mapping[str, Team] | None = None,
+        people: Mapping[str, Person] | None = None,
+    ) -> None:
+        self._write = write
+        self._teams = teams or {}
+        self._people = people or {}
+
+    async def deliver(self, delivery: Delivery) -> Outcome:
+        """Print one block."""
+        text = "\n".join([self._headline(delivery), *_body(delivery.notice), ""]) + "\n"
+        try:
+            # A terminal that is stopped stops its writer, which must not be the loop.
+            await asyncio.to_thread(self._write, text)
+        except OSError as error:
+            return Retry(OutcomeReason.UNREACHABLE, f"cannot print: {type(error).__name__}")
+        except ValueError as error:
+            return Rejected(OutcomeReason.REFUSED, f"cannot print: {type(error).__name__}")
+        return Delivered(reference=delivery.reference or f"console-{delivery.id}")
+
+    def _headline(self, delivery: Delivery) -> str:
+        notice = delivery.notice
+        title = one_line(notice.title)
+        match delivery.integration:
+            case name if name == CALL:
+                over = notice.kind is NoticeKind.RESOLVED
+                return f"☎ CALL {self._callee(notice)}: {'over, resolved: ' if over else ''}{title}"
+            case name if name == JIRA:
+                return f"✎ TICKET {state_of(notice)}, assigned to {self._assignee(notice)}: {title}"
+            case name:
+                return f"✉ {one_line(name, 40).upper()} {self._channel(notice)}: {state_of(notice)}: {title}"
+
+    def _team(self, notice: Notice) -> Team | None:
+        return self._teams.get(notice.owner) if notice.owner else None
+
+    def _callee(self, notice: Notice) -> str:
+        team = self._team(notice)
+        if team is None:
+            return "whoever is on call"
+        person = team.jira_assignee
+        return f"{person.name} ({person.phone})" if person and person.phone else f"{team.name}'s on-call"
+
+    def _assignee(self, notice: Notice) -> str:
+        team = self._team(notice)
+        return team.jira_assignee.name if team and team.jira_assignee else "nobody"
+
+    def _channel(self, notice: Notice) -> str:
+        team = self._team(notice)
+        if team is None:
+            return "the default channel"
+        mentioned = next((each.name for each in self._people.values() if each.slack == team.slack_mention), None)
+        channel = team.slack_channel or f"{team.name}'s channel"
+        return f"{channel} @{mentioned}" if mentioned and notice.sev.value <= 3 else channel
+
+
+def _body(notice: Notice) -> Iterator[str]:
+    yield "  " + " · ".join(f"{name}: {one_line(value, 80)}" for name, value in facts(notice).items())
+    yield from (f"  because {one_line(line, 500)}" for line in notice.why)
+    yield from (f"  | {line}" for line in many_lines(notice.description, 2_000).splitlines())
+    yield from (f"  {name}: {url}" for name, url in notice.links.items())
+    yield f"  {origin(notice)}"

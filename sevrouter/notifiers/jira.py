@@ -1,0 +1,132 @@
+"""The ticket, in Jira Cloud: filed once, commented on afterwards, and never touched where humans edit it.
+
+Knows what follows from Jira's answers, and how long it hides a new issue from its own search. Must not know
+its addresses, what a ticket says, or when to try again.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sevrouter.domain.backoff import Schedule
+from sevrouter.domain.delivery import Delivered, NoticeKind, OutcomeReason, Rejected, Unknown
+from sevrouter.notifiers.answers import Answer, Failure, judge
+from sevrouter.notifiers.jira_site import STATUSES, JiraSite, is_issue_key
+from sevrouter.notifiers.jira_ticket import comment, fields, marker
+from sevrouter.notifiers.redaction import read_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sevrouter.domain.delivery import Delivery, Notice, Outcome
+    from sevrouter.domain.ownership import Team
+    from sevrouter.notifiers.base import Secret
+    from sevrouter.notifiers.http import Transport
+
+# Search shows a new issue after seconds to minutes, so after an unknown create it is looked for at these times.
+SETTLE = (timedelta(seconds=30), timedelta(seconds=60), timedelta(seconds=120), timedelta(seconds=300))
+SCHEDULE = Schedule(first=timedelta(seconds=2), longest=timedelta(minutes=5), settle=SETTLE)
+
+
+class Jira:
+    """Files an issue in the owning team's project, or in the default one, and says there how it goes on."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        url: str,
+        token: Secret,
+        email: str | None = None,
+        project: str | None = None,
+        issue_type: str = "Bug",
+        labels: Sequence[str] = (),
+        teams: Mapping[str, Team] | None = None,
+    ) -> None:
+        self._transport = transport
+        self._url = url
+        self._token = token
+        self._email = email
+        self._project = project
+        self._issue_type = issue_type
+        self._labels = tuple(labels)
+        self._teams = teams or {}
+
+    async def deliver(self, delivery: Delivery) -> Outcome:
+        """File the ticket, or comment on the one that there is."""
+        token = read_secret(self._token)
+        if not isinstance(token, str):
+            return token
+        site = JiraSite(self._transport, url=self._url, email=self._email, token=token)
+        if delivery.reference is not None and is_issue_key(delivery.reference):
+            return await _comment(site, delivery, delivery.reference)
+        if delivery.notice.kind is NoticeKind.OPENED and delivery.unknowns == 0:
+            return await self._file(site, delivery.notice)
+        return await self._look_first(site, delivery)
+
+    async def _look_first(self, site: JiraSite, delivery: Delivery) -> Outcome:
+        """There may be a ticket whose key never reached us."""
+        notice = delivery.notice
+        key = await site.find(notice.key)
+        if isinstance(key, str):
+            if notice.kind is NoticeKind.OPENED:
+                return Delivered(reference=key, detail="found by its label")
+            return await _comment(site, delivery, key)
+        if key is not None:
+            return key
+        if notice.kind is NoticeKind.RESOLVED:
+            return Rejected(OutcomeReason.NOT_FOUND, "there is no ticket to comment on")
+        # Each unknown outcome is one search that found nothing, but for the first, which was the create.
+        if delivery.unknowns % len(SETTLE) != 0:
+            return Unknown(OutcomeReason.NOT_VISIBLE_YET, "an earlier create may have filed it; search shows nothing")
+        return await self._file(site, notice)
+
+    async def _file(self, site: JiraSite, notice: Notice) -> Outcome:
+        team = self._teams.get(notice.owner) if notice.owner else None
+        project = (team.jira_project if team else None) or self._project
+        if project is None:
+            return Rejected(OutcomeReason.NOT_CONFIGURED, f"neither {notice.owner or 'nobody'} nor Jira has a project")
+        wanted = fields(
+            notice,
+            project=project,
+            issue_type=self._issue_type,
+            labels=self._labels,
+            assignee=team.jira_assignee.jira if team and team.jira_assignee else None,
+        )
+        answer = await site.create(wanted)
+        if _refuses_only_the_assignee(answer):
+            # Somebody who left must not keep a ticket from being filed, and this answer says that none was.
+            del wanted["assignee"]
+            return _filed(await site.create(wanted), detail="filed without its assignee, who cannot be assigned")
+        return _filed(answer)
+
+
+async def _comment(site: JiraSite, delivery: Delivery, key: str) -> Outcome:
+    if delivery.unknowns > 0:
+        posted = await site.has_comment(key, marker(delivery))
+        if not isinstance(posted, bool):
+            return posted
+        if posted:
+            return Delivered(reference=key, detail="found among the comments")
+    answer = await site.add_comment(key, comment(delivery))
+    if not isinstance(answer, Answer):
+        return answer
+    return Delivered(reference=key) if answer.status == 201 else judge(answer, STATUSES)
+
+
+def _filed(answer: Answer | Failure, *, detail: str = "") -> Outcome:
+    if not isinstance(answer, Answer):
+        return answer
+    match answer.document:
+        case {"key": str(key)} if answer.status == 201 and is_issue_key(key):
+            return Delivered(reference=key, detail=detail)
+        case _:
+            return judge(answer, STATUSES)
+
+
+def _refuses_only_the_assignee(answer: Answer | Failure) -> bool:
+    if not isinstance(answer, Answer) or answer.status != 400 or answer.document.get("errorMessages"):
+        return False
+    errors = answer.document.get("errors")
+    return isinstance(errors, dict) and errors.keys() == {"assignee"}

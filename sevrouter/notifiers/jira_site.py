@@ -1,0 +1,111 @@
+"""The requests that we make of a Jira Cloud site, one attempt each.
+
+Knows version 3 of its REST API. Must not know what follows from an answer.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import TYPE_CHECKING
+
+from sevrouter.domain.delivery import OutcomeReason
+from sevrouter.notifiers.answers import Answer, Failure, Meaning, Statuses, judge, not_done
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sevrouter.notifiers.adf import Node
+    from sevrouter.notifiers.http import Transport
+
+STATUSES: Statuses = {
+    # A log-in page of a proxy: no create answers with it, and it does not go away by itself.
+    200: (Meaning.NEVER, OutcomeReason.UNREADABLE_ANSWER),
+    2: (Meaning.MAYBE_DONE, OutcomeReason.UNREADABLE_ANSWER),
+    401: (Meaning.NEVER, OutcomeReason.UNAUTHORISED),
+    403: (Meaning.NEVER, OutcomeReason.UNAUTHORISED),
+    404: (Meaning.NEVER, OutcomeReason.NOT_FOUND),
+    408: (Meaning.MAYBE_DONE, OutcomeReason.TIMED_OUT),
+    429: (Meaning.NOT_DONE, OutcomeReason.RATE_LIMITED),
+    503: (Meaning.NOT_DONE_IF_TOLD_WHEN, OutcomeReason.SERVER_ERROR),
+    5: (Meaning.MAYBE_DONE, OutcomeReason.SERVER_ERROR),
+}
+
+# How many of an issue's newest comments are looked through for one of ours.
+NEWEST_COMMENTS = 100
+
+_KEY = re.compile(r"[A-Z][A-Z0-9_]*-[1-9][0-9]*", re.ASCII)
+
+
+def is_issue_key(text: object) -> bool:
+    """Whether a text is an issue's key, which alone may become part of an address."""
+    return isinstance(text, str) and len(text) <= 255 and _KEY.fullmatch(text) is not None
+
+
+class JiraSite:
+    """One site, as one account sees it. Without an `email` the token is an access token (Bearer)."""
+
+    def __init__(self, transport: Transport, *, url: str, email: str | None, token: str) -> None:
+        self._transport = transport
+        self._api = f"{url.rstrip('/')}/rest/api/3"
+        credentials = f"{email}:{token}"
+        basic = base64.b64encode(credentials.encode()).decode()
+        self._headers = {"Authorization": f"Basic {basic}" if email else f"Bearer {token}"}
+        self._secrets = (token, credentials)
+
+    async def create(self, fields: Mapping[str, object]) -> Answer | Failure:
+        """File an issue: 201 and its `key`."""
+        return await self._post("issue", {"fields": fields})
+
+    async def add_comment(self, key: str, body: Node) -> Answer | Failure:
+        """Comment on an issue: 201."""
+        return await self._post(f"issue/{key}/comment", {"body": body})
+
+    async def find(self, label: str) -> str | Failure | None:
+        """The key of the oldest issue with a label; None where there is none, or none that search shows yet."""
+        quoted = label.replace("\\", "\\\\").replace('"', '\\"')
+        query = {"jql": f'labels = "{quoted}" ORDER BY created ASC', "fields": ["key"], "maxResults": 1}
+        answer = await self._post("search/jql", query)
+        if not isinstance(answer, Answer):
+            return not_done(answer)
+        match answer.document:
+            case {"issues": []} if answer.status == 200:
+                return None
+            case {"issues": [{"key": str(key)}, *_]} if answer.status == 200 and is_issue_key(key):
+                return key
+            case _:
+                return not_done(judge(answer, STATUSES))
+
+    async def has_comment(self, key: str, line: str) -> bool | Failure:
+        """Whether one of the newest comments on an issue holds a line."""
+        answer = await self._transport.get(
+            f"{self._api}/issue/{key}/comment",
+            params={"orderBy": "-created", "maxResults": NEWEST_COMMENTS},
+            headers=self._headers,
+            secrets=self._secrets,
+        )
+        if not isinstance(answer, Answer):
+            return not_done(answer)
+        match answer.document:
+            case {"comments": list(comments)} if answer.status == 200:
+                return any(line == said for comment in comments for said in _texts(comment))
+            case _:
+                return not_done(judge(answer, STATUSES))
+
+    async def _post(self, path: str, body: Mapping[str, object]) -> Answer | Failure:
+        return await self._transport.post(
+            f"{self._api}/{path}", body=body, headers=self._headers, secrets=self._secrets
+        )
+
+
+def _texts(node: object) -> Iterator[str]:
+    """Every text in a document, without regard to how deep it stands."""
+    waiting = [node]
+    while waiting:
+        match waiting.pop():
+            case {"type": "text", "text": str(text)}:
+                yield text
+            case dict(members):
+                waiting += members.values()
+            case list(items):
+                waiting += items

@@ -1,0 +1,72 @@
+"""What a ticket and its comments say, in Jira's fields and documents. Text from an alert stays literal.
+
+Knows Jira's limits. Must not know how a ticket is sent or found.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sevrouter.domain.delivery import NoticeKind
+from sevrouter.domain.explanation import one_line
+from sevrouter.notifiers import adf
+from sevrouter.notifiers.wording import facts, instant, origin, state_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sevrouter.domain.delivery import Delivery, Notice
+
+LONGEST_SUMMARY = 255
+
+OWN_LABEL = "sevrouter"
+
+
+def fields(
+    notice: Notice, *, project: str, issue_type: str, labels: Sequence[str], assignee: str | None
+) -> dict[str, object]:
+    """The fields of a new issue."""
+    known: dict[str, object] = {
+        "project": {"key": project},
+        "issuetype": {"name": issue_type},
+        "summary": one_line(notice.title, LONGEST_SUMMARY) or str(notice.sev),
+        "description": description(notice),
+        "labels": list(dict.fromkeys([*labels, OWN_LABEL, notice.key])),
+    }
+    return known | {"assignee": {"accountId": assignee}} if assignee else known
+
+
+def description(notice: Notice) -> adf.Node:
+    """Why there is a ticket, with all that a reader needs to judge that."""
+    return adf.document(_explanation(notice), last=adf.paragraph(adf.text(origin(notice))))
+
+
+def comment(delivery: Delivery) -> adf.Node:
+    """What happened to the incident. Its last line is found again when nobody knows whether it was posted."""
+    notice = delivery.notice
+    told = [adf.paragraph(adf.text(f"{notice.sev}: {state_of(notice)} at {instant(notice.at)}"))]
+    if notice.kind is not NoticeKind.RESOLVED:
+        told += _explanation(notice)
+    return adf.document(told, last=adf.paragraph(adf.text(marker(delivery))))
+
+
+def marker(delivery: Delivery) -> str:
+    """A line that no other delivery has."""
+    notice = delivery.notice
+    return f"sevrouter · {notice.key} · {notice.kind.value} · {delivery.id}"
+
+
+def _explanation(notice: Notice) -> Iterator[adf.Node]:
+    yield adf.bullets(adf.paragraph(adf.text(f"{name}: {value}")) for name, value in facts(notice).items())
+    if notice.why:
+        yield adf.heading("Why")
+        yield adf.bullets(adf.paragraph(adf.text(line)) for line in notice.why if line)
+    if notice.links:
+        yield adf.heading("Links")
+        yield adf.bullets(adf.paragraph(adf.text(name, link=url)) for name, url in notice.links.items())
+    if notice.description:
+        yield adf.heading("Description")
+        yield adf.lines(notice.description)
+    if notice.labels:
+        yield adf.heading("Labels")
+        yield adf.lines("\n".join(f"{name} = {value}" for name, value in notice.labels.items()))

@@ -1,0 +1,159 @@
+"""The owners' thread on Slack: a message for an incident, a reply for each thing that happens to it.
+
+Knows how Slack takes a message and how it refuses one. Must not know what the message says.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from sevrouter.domain.backoff import Schedule
+from sevrouter.domain.delivery import Delivered, OutcomeReason, Rejected, Unknown
+from sevrouter.notifiers.answers import Answer, Failure, Meaning, Statuses, failure, judge, read_answer
+from sevrouter.notifiers.http import NETWORK_ERRORS, failure_of
+from sevrouter.notifiers.redaction import read_secret
+from sevrouter.notifiers.slack_message import message, reply
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sevrouter.domain.delivery import Delivery, Notice, Outcome
+    from sevrouter.domain.ownership import Team
+    from sevrouter.notifiers.base import Secret
+    from sevrouter.notifiers.http import Transport
+
+URL = "https://slack.com/api/"
+
+SCHEDULE = Schedule(first=timedelta(seconds=1), longest=timedelta(minutes=5))
+
+STATUSES: Statuses = {
+    2: (Meaning.MAYBE_DONE, OutcomeReason.UNREADABLE_ANSWER),
+    401: (Meaning.NEVER, OutcomeReason.UNAUTHORISED),
+    403: (Meaning.NEVER, OutcomeReason.UNAUTHORISED),
+    404: (Meaning.NEVER, OutcomeReason.NOT_FOUND),
+    408: (Meaning.MAYBE_DONE, OutcomeReason.TIMED_OUT),
+    429: (Meaning.NOT_DONE, OutcomeReason.RATE_LIMITED),
+    5: (Meaning.MAYBE_DONE, OutcomeReason.SERVER_ERROR),
+}
+
+_UNAUTHORISED = (Meaning.NEVER, OutcomeReason.UNAUTHORISED)
+_NOT_FOUND = (Meaning.NEVER, OutcomeReason.NOT_FOUND)
+
+# Slack's own words for what went wrong, in an answer of status 200. Any other is a refusal for good.
+ERRORS: Mapping[str, tuple[Meaning, OutcomeReason]] = {
+    "ratelimited": (Meaning.NOT_DONE, OutcomeReason.RATE_LIMITED),
+    "rate_limited": (Meaning.NOT_DONE, OutcomeReason.RATE_LIMITED),
+    # What they got of the request was cut off.
+    "request_timeout": (Meaning.NOT_DONE, OutcomeReason.TIMED_OUT),
+    # The workspace is being moved, for some minutes.
+    "team_added_to_org": (Meaning.NOT_DONE, OutcomeReason.SERVER_ERROR),
+    "internal_error": (Meaning.MAYBE_DONE, OutcomeReason.SERVER_ERROR),
+    "fatal_error": (Meaning.MAYBE_DONE, OutcomeReason.SERVER_ERROR),
+    "service_unavailable": (Meaning.MAYBE_DONE, OutcomeReason.SERVER_ERROR),
+    "access_denied": _UNAUTHORISED,
+    "account_inactive": _UNAUTHORISED,
+    "invalid_auth": _UNAUTHORISED,
+    "missing_scope": _UNAUTHORISED,
+    "no_permission": _UNAUTHORISED,
+    "not_allowed_token_type": _UNAUTHORISED,
+    "not_authed": _UNAUTHORISED,
+    "org_login_required": _UNAUTHORISED,
+    "token_expired": _UNAUTHORISED,
+    "token_revoked": _UNAUTHORISED,
+    "channel_not_found": _NOT_FOUND,
+    "thread_not_found": _NOT_FOUND,
+}
+
+_REFERENCE = re.compile(r"([A-Z0-9]+):(\d+\.\d+)", re.ASCII)
+
+# How the client library stumbles over a body that is not a JSON object.
+_UNREADABLE = (AttributeError, TypeError, ValueError, RecursionError)
+
+
+class Slack:
+    """Posts to the owning team's channel, or to the default one, and goes on in the thread."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        token: Secret,
+        url: str = URL,
+        channel: str | None = None,
+        teams: Mapping[str, Team] | None = None,
+    ) -> None:
+        self._transport = transport
+        self._token = token
+        self._url = url
+        self._channel = channel
+        self._teams = teams or {}
+
+    async def deliver(self, delivery: Delivery) -> Outcome:
+        """Post one message. The reference holds the channel, so that a new configuration still finds the thread."""
+        token = read_secret(self._token)
+        if not isinstance(token, str):
+            return token
+        notice = delivery.notice
+        mention = self._mention(notice)
+        if thread := _REFERENCE.fullmatch(delivery.reference or ""):
+            post = {"channel": thread[1], "thread_ts": thread[2], **reply(notice, mention=mention)}
+        elif channel := self._channel_of(notice):
+            post = {"channel": channel, **message(notice, mention=mention)}
+        else:
+            return Rejected(OutcomeReason.NOT_CONFIGURED, f"neither {notice.owner or 'nobody'} nor Slack has a channel")
+        answer = await self._post(token, post)
+        if not isinstance(answer, Answer):
+            return answer
+        return _outcome(answer, reference=delivery.reference if thread else None)
+
+    def _team(self, notice: Notice) -> Team | None:
+        return self._teams.get(notice.owner) if notice.owner else None
+
+    def _channel_of(self, notice: Notice) -> str | None:
+        team = self._team(notice)
+        return (team.slack_channel if team else None) or self._channel
+
+    def _mention(self, notice: Notice) -> str | None:
+        team = self._team(notice)
+        return team.slack_mention if team else None
+
+    async def _post(self, token: str, post: dict[str, object]) -> Answer | Failure:
+        # No retry handlers: when to try again is the outbox's business.
+        client = AsyncWebClient(token, base_url=self._url, session=self._transport.session, retry_handlers=[])
+        # The library takes a proxy from the environment for Slack alone; either all integrations use one or none.
+        client.proxy = None
+        try:
+            response = await client.api_call("chat.postMessage", json=post)
+        except SlackApiError as error:
+            return _answer(error.response, secrets=(token,))
+        except NETWORK_ERRORS as error:
+            return failure_of(error, (token,))
+        except _UNREADABLE as error:
+            return Unknown(OutcomeReason.UNREADABLE_ANSWER, f"answered with no JSON object: {type(error).__name__}")
+        return _answer(response, secrets=(token,))
+
+
+def _answer(response: object, *, secrets: tuple[str, ...]) -> Answer:
+    """The library's response, or the bare one of aiohttp that it hands out when the body is not JSON."""
+    status: int = getattr(response, "status_code", 0) or getattr(response, "status", 0)
+    document = getattr(response, "data", None)
+    body = json.dumps(document).encode() if isinstance(document, dict) else b""
+    headers = getattr(response, "headers", {})
+    return read_answer(status, headers, body, secrets=secrets, now=datetime.now(UTC))
+
+
+def _outcome(answer: Answer, *, reference: str | None) -> Outcome:
+    match answer.document:
+        case {"ok": True, "ts": str(ts), "channel": str(channel)} if answer.status == 200:
+            return Delivered(reference=reference or f"{channel}:{ts}")
+        case {"ok": False, "error": str(error)} if answer.status == 200 or error in ERRORS:
+            meaning, reason = ERRORS.get(error, (Meaning.NEVER, OutcomeReason.REFUSED))
+            return failure(meaning, reason, answer)
+        case _:
+            return judge(answer, STATUSES)

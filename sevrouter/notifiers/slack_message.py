@@ -1,0 +1,122 @@
+"""What a message on Slack looks like. All that comes from an alert is inert: no mention, no link, no formatting.
+
+Knows Block Kit and its limits. Must not know how a message is sent.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from slack_sdk.models.blocks import ContextBlock, HeaderBlock, MarkdownTextObject, PlainTextObject, SectionBlock
+
+from sevrouter.domain.delivery import NoticeKind
+from sevrouter.domain.explanation import ELLIPSIS, shorten
+from sevrouter.domain.sev import Sev
+from sevrouter.notifiers.wording import facts, origin, state_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from slack_sdk.models.blocks import Block
+
+    from sevrouter.domain.delivery import Notice
+
+LONGEST_HEADER = 150
+LONGEST_SECTION = 3_000
+LONGEST_DESCRIPTION = 1_500
+# All blocks together have a limit that is nowhere written down, at about 13,000 characters.
+LONGEST_LABELS = 2_000
+LONGEST_LINKS = 3
+
+_USER = re.compile(r"[UW][A-Z0-9]+", re.ASCII)
+_USER_GROUP = re.compile(r"S[A-Z0-9]+", re.ASCII)
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+
+def message(notice: Notice, *, mention: str | None) -> dict[str, object]:
+    """A message that opens a thread: the SEV, why, whose it is, and where to look."""
+    return _post(notice, [*_beginning(notice, mention), *_explanation(notice), _end(notice)])
+
+
+def reply(notice: Notice, *, mention: str | None) -> dict[str, object]:
+    """What happened since, for the thread. A resolve needs no explanation."""
+    explanation = () if notice.kind is NoticeKind.RESOLVED else _explanation(notice)
+    return _post(notice, [*_beginning(notice, mention), *explanation, _end(notice)])
+
+
+def inert(text: str, limit: int) -> str:
+    """A text with Slack's three special characters escaped, at most `limit` characters long after that."""
+    escaped = [_ESCAPES.get(character, character) for character in shorten(text, limit)]
+    if sum(map(len, escaped)) <= limit:
+        return "".join(escaped)
+    kept, length = [], len(ELLIPSIS)
+    for each in escaped:
+        length += len(each)
+        if length > limit:
+            break
+        kept.append(each)
+    return "".join([*kept, ELLIPSIS])
+
+
+def mention_of(identity: str | None) -> str | None:
+    """How a user or a user group is called; None for what is neither."""
+    if identity is None:
+        return None
+    if _USER.fullmatch(identity):
+        return f"<@{identity}>"
+    return f"<!subteam^{identity}>" if _USER_GROUP.fullmatch(identity) else None
+
+
+def _post(notice: Notice, blocks: list[Block]) -> dict[str, object]:
+    return {
+        # What a phone's lock screen shows.
+        "text": inert(f"{notice.title} ({state_of(notice)})", LONGEST_SECTION),
+        "blocks": [block.to_dict() for block in blocks],
+        # Without these, Slack looks for names, channels and addresses in the text by itself.
+        "mrkdwn": False,
+        "parse": "none",
+        "link_names": False,
+        "unfurl_links": False,
+        "unfurl_media": False,
+    }
+
+
+def _beginning(notice: Notice, mention: str | None) -> Iterator[Block]:
+    yield HeaderBlock(text=_plain(notice.title or str(notice.sev), LONGEST_HEADER))
+    called = mention_of(mention)
+    if called and _is_urgent(notice):
+        yield SectionBlock(text=MarkdownTextObject(text=f"{called} this is yours: {notice.sev}", verbatim=True))
+    yield _section("\n".join(f"{name}: {value}" for name, value in facts(notice).items()))
+
+
+def _is_urgent(notice: Notice) -> bool:
+    # From SEV-4 down it can wait for normal hours, and nobody is woken by a resolve.
+    return notice.kind is not NoticeKind.RESOLVED and not Sev.SEV_3.is_worse_than(notice.sev)
+
+
+def _explanation(notice: Notice) -> Iterator[Block]:
+    if notice.why:
+        yield _section("\n".join(["Why", *notice.why]))
+    if notice.description:
+        yield _section(notice.description, LONGEST_DESCRIPTION)
+    if notice.labels:
+        labels = "\n".join(f"{name} = {value}" for name, value in notice.labels.items())
+        yield _section(f"Labels\n{labels}", LONGEST_LABELS)
+    # An address cannot be cut, so each has a section of its own.
+    for name, url in list(notice.links.items())[:LONGEST_LINKS]:
+        link = f"<{inert(url, LONGEST_SECTION)}|{inert(name, 75)}>"
+        if len(link) <= LONGEST_SECTION:
+            yield SectionBlock(text=MarkdownTextObject(text=link, verbatim=True))
+
+
+def _end(notice: Notice) -> Block:
+    return ContextBlock(elements=[_plain(origin(notice), 300)])
+
+
+def _section(text: str, limit: int = LONGEST_SECTION) -> Block:
+    return SectionBlock(text=_plain(text, limit))
+
+
+def _plain(text: str, limit: int) -> PlainTextObject:
+    return PlainTextObject(text=inert(text, limit), emoji=False)

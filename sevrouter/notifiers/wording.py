@@ -1,0 +1,48 @@
+"""What every integration says of a notice, in the same words. Plain text; each escapes it for itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from sevrouter.domain.delivery import NoticeKind
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sevrouter.domain.delivery import Notice
+
+
+def state_of(notice: Notice) -> str:
+    """What happened, in two or three words."""
+    match notice.kind:
+        case NoticeKind.OPENED:
+            return "opened"
+        case NoticeKind.ROSE:
+            return f"rose from {notice.previous_sev}" if notice.previous_sev else "rose"
+        case NoticeKind.REOPENED:
+            return "reopened"
+        case NoticeKind.RESOLVED:
+            return "resolved"
+    assert_never(notice.kind)
+
+
+def facts(notice: Notice) -> dict[str, str]:
+    """The incident in a few named words."""
+    return {
+        "SEV": f"{notice.sev}, unsure" if notice.unsure else str(notice.sev),
+        "State": state_of(notice),
+        "System": notice.system or "unknown",
+        "Owner": notice.owner or "nobody",
+        "Since": instant(notice.opened_at),
+        "Alerts firing": str(notice.firing),
+    }
+
+
+def origin(notice: Notice) -> str:
+    """Where a reader finds this incident again, and what it was decided by."""
+    return f"{notice.key} · configuration {notice.config_hash}"
+
+
+def instant(moment: datetime) -> str:
+    """`2026-01-31 09:05:00 UTC`."""
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

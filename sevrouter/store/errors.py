@@ -1,0 +1,47 @@
+"""What can go wrong with the store, as a tree.
+
+StoreError
+├── StoreUnavailableError   it cannot be written or read now: ask again
+├── StoreBusyError          more waits to be written than is sensible: ask again
+├── StoreInUseError         another process has this database
+└── SchemaTooNewError       a newer version made this database
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class StoreError(Exception):
+    """Something is wrong with the store."""
+
+
+class StoreUnavailableError(StoreError):
+    """The store cannot be written or read now; nothing was changed as far as we know."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the store is not available: {reason}")
+
+
+class StoreBusyError(StoreError):
+    """More work waits for the store than is sensible."""
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(f"{waiting} writes wait for the store already")
+
+
+class StoreInUseError(StoreError):
+    """Another process has this database: SQLite serves one sevrouter."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"another sevrouter is using {path}: SQLite serves one process at a time")
+
+
+class SchemaTooNewError(StoreError):
+    """The database was made by a newer version."""
+
+    def __init__(self, found: int, known: int) -> None:
+        super().__init__(f"the database has schema {found}, this version knows up to {known}: run the newer version")

@@ -1,0 +1,237 @@
+"""The outbox: deliveries written with their incident, claimed with a lease, finished by who holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+from sqlalchemy import and_, exists, func, insert, select, update
+from sqlalchemy.dialects import sqlite
+
+from sevrouter.domain.delivery import Delivery, DeliveryState, NewDelivery, Notice, NoticeKind, OutcomeReason, Sibling
+from sevrouter.store.tables import deliveries, delivery_references
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import Connection, RowMapping
+
+_PENDING = DeliveryState.PENDING.value
+_SENDING = DeliveryState.SENDING.value
+_UNFINISHED = (_PENDING, _SENDING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A delivery that was given up."""
+
+    id: int
+    integration: str
+    notice: Notice
+    attempts: int
+    reason: str
+    detail: str
+    finished_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneCounts:
+    """How an integration's part of the outbox stands."""
+
+    pending: int = 0
+    oldest_pending_at: datetime | None = None
+    dead: int = 0
+
+
+class Outbox:
+    """The statements on deliveries of one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, new: Sequence[NewDelivery]) -> None:
+        """Write deliveries, due at once."""
+        rows = [
+            {
+                "incident_id": each.notice.incident_id,
+                "integration": each.integration,
+                "kind": each.notice.kind.value,
+                "sev": each.notice.sev,
+                "notice": msgspec.json.encode(each.notice).decode(),
+                "state": _PENDING,
+                "attempts": 0,
+                "unknowns": 0,
+                "received_at": each.received_at,
+                "not_before": each.notice.at,
+                "expires_at": each.expires_at,
+            }
+            for each in new
+        ]
+        if rows:
+            self._connection.execute(insert(deliveries), rows)
+
+    def heads(self, integration: str, *, now: datetime, most: int) -> list[Delivery]:
+        """The deliveries whose turn it is, the worst SEV first.
+
+        Of each incident it is the oldest unfinished one: first in, first out.
+        """
+        older = deliveries.alias()
+        is_waiting_for_older = exists().where(
+            older.c.incident_id == deliveries.c.incident_id,
+            older.c.integration == deliveries.c.integration,
+            older.c.id < deliveries.c.id,
+            older.c.state.in_(_UNFINISHED),
+        )
+        statement = (
+            select(deliveries, delivery_references.c.reference)
+            .outerjoin(
+                delivery_references,
+                and_(
+                    delivery_references.c.incident_id == deliveries.c.incident_id,
+                    delivery_references.c.integration == deliveries.c.integration,
+                ),
+            )
+            .where(deliveries.c.integration == integration, deliveries.c.state == _PENDING)
+            .where(deliveries.c.not_before <= now, ~is_waiting_for_older)
+            .order_by(deliveries.c.sev, deliveries.c.id)
+            .limit(most)
+        )
+        return [_delivery(row) for row in self._connection.execute(statement).mappings()]
+
+    def next_due_at(self, integration: str) -> datetime | None:
+        """When the next pending delivery of an integration is due, in the past if one is due now."""
+        statement = select(func.min(deliveries.c.not_before)).where(
+            deliveries.c.integration == integration, deliveries.c.state == _PENDING
+        )
+        return self._connection.execute(statement).scalar()
+
+    def siblings(self, delivery: Delivery) -> list[Sibling]:
+        """The other deliveries of the same incident to the same integration."""
+        statement = select(deliveries.c.id, deliveries.c.kind, deliveries.c.state, deliveries.c.unknowns).where(
+            deliveries.c.incident_id == delivery.notice.incident_id,
+            deliveries.c.integration == delivery.integration,
+            deliveries.c.id != delivery.id,
+        )
+        return [
+            Sibling(number, NoticeKind(kind), DeliveryState(state), unknowns)
+            for number, kind, state, unknowns in self._connection.execute(statement)
+        ]
+
+    def begin(self, delivery: Delivery, *, lease: str, until: datetime) -> None:
+        """Mark a delivery as being sent, by who holds this lease."""
+        self._connection.execute(
+            update(deliveries)
+            .where(deliveries.c.id == delivery.id, deliveries.c.state == _PENDING)
+            .values(state=_SENDING, lease=lease, lease_until=until, attempts=deliveries.c.attempts + 1)
+        )
+
+    def void(self, delivery: Delivery, state: DeliveryState, *, reason: str, detail: str = "", at: datetime) -> None:
+        """End a pending delivery that is not to be sent."""
+        self._connection.execute(
+            update(deliveries)
+            .where(deliveries.c.id == delivery.id, deliveries.c.state == _PENDING)
+            .values(state=state.value, reason=reason, detail=detail, finished_at=at)
+        )
+
+    def finish(
+        self, delivery: Delivery, state: DeliveryState, *, reason: OutcomeReason, detail: str, at: datetime
+    ) -> bool:
+        """Record the end of an attempt that was the last; False where the lease is no longer ours."""
+        values = {"state": state.value, "finished_at": at}
+        return self._record(delivery, values, reason=reason, detail=detail)
+
+    def postpone(
+        self, delivery: Delivery, *, not_before: datetime, unknowns: int, reason: OutcomeReason, detail: str
+    ) -> bool:
+        """Record an attempt that is to be made again; False where the lease is no longer ours."""
+        values = {"state": _PENDING, "not_before": not_before, "unknowns": unknowns}
+        return self._record(delivery, values, reason=reason, detail=detail)
+
+    def _record(self, delivery: Delivery, values: Mapping[str, object], *, reason: OutcomeReason, detail: str) -> bool:
+        statement = (
+            update(deliveries)
+            .where(deliveries.c.id == delivery.id, deliveries.c.state == _SENDING, deliveries.c.lease == delivery.lease)
+            .values(lease=None, lease_until=None, reason=reason.value, detail=detail, **values)
+        )
+        return self._connection.execute(statement).rowcount == 1
+
+    def refer(self, delivery: Delivery, reference: str) -> None:
+        """Remember what the integration calls this incident; the first name stays."""
+        row = {
+            "incident_id": delivery.notice.incident_id,
+            "integration": delivery.integration,
+            "reference": reference,
+        }
+        self._connection.execute(sqlite.insert(delivery_references).values(row).on_conflict_do_nothing())
+
+    def expired_leases(self, now: datetime | None, *, most: int) -> list[Delivery]:
+        """Deliveries being sent by somebody whose lease ran out; with None, by anybody."""
+        statement = select(deliveries).where(deliveries.c.state == _SENDING).limit(most)
+        if now is not None:
+            statement = statement.where(deliveries.c.lease_until < now)
+        rows = self._connection.execute(statement).mappings()
+        return [_delivery(row) for row in rows]
+
+    def dead_letters(self, *, most: int) -> list[DeadLetter]:
+        """The deliveries that were given up, the last first."""
+        statement = (
+            select(deliveries)
+            .where(deliveries.c.state == DeliveryState.DEAD.value)
+            .order_by(deliveries.c.id.desc())
+            .limit(most)
+        )
+        return [
+            DeadLetter(
+                id=row["id"],
+                integration=row["integration"],
+                notice=msgspec.json.decode(row["notice"], type=Notice),
+                attempts=row["attempts"],
+                reason=row["reason"],
+                detail=row["detail"],
+                finished_at=row["finished_at"],
+            )
+            for row in self._connection.execute(statement).mappings()
+        ]
+
+    def revive(self, ids: Sequence[int] | None, *, now: datetime, expires_at: datetime) -> int:
+        """Make dead letters (all of them with None) pending again, and return how many there were."""
+        statement = update(deliveries).where(deliveries.c.state == DeliveryState.DEAD.value)
+        if ids is not None:
+            statement = statement.where(deliveries.c.id.in_(ids))
+        values = {"state": _PENDING, "not_before": now, "expires_at": expires_at, "finished_at": None}
+        return self._connection.execute(statement.values(**values)).rowcount
+
+    def counts(self) -> dict[str, LaneCounts]:
+        """How the outbox stands, by integration; those with nothing pending or dead are left out."""
+        unfinished = (
+            select(deliveries.c.integration, func.count(), func.min(deliveries.c.received_at))
+            .where(deliveries.c.state.in_(_UNFINISHED))
+            .group_by(deliveries.c.integration)
+        )
+        dead = (
+            select(deliveries.c.integration, func.count())
+            .where(deliveries.c.state == DeliveryState.DEAD.value)
+            .group_by(deliveries.c.integration)
+        )
+        dead_by_name = dict(self._connection.execute(dead).tuples().all())
+        found = {
+            name: LaneCounts(pending=count, oldest_pending_at=oldest, dead=dead_by_name.pop(name, 0))
+            for name, count, oldest in self._connection.execute(unfinished)
+        }
+        return found | {name: LaneCounts(dead=count) for name, count in dead_by_name.items()}
+
+
+def _delivery(row: RowMapping) -> Delivery:
+    return Delivery(
+        id=row["id"],
+        integration=row["integration"],
+        notice=msgspec.json.decode(row["notice"], type=Notice),
+        attempts=row["attempts"],
+        unknowns=row["unknowns"],
+        received_at=row["received_at"],
+        expires_at=row["expires_at"],
+        reference=row.get("reference"),
+        lease=row["lease"] or "",
+    )

@@ -1,0 +1,66 @@
+"""What is old enough to be forgotten. Deletes a bounded number of rows at a time, so that intake never waits long."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Select, Table, delete, exists, select
+
+from sevrouter.domain.alert import AlertStatus
+from sevrouter.domain.delivery import DeliveryState
+from sevrouter.domain.incident import IncidentState
+from sevrouter.store.tables import alert_states, alerts, deliveries, history, incidents, quarantine
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+_UNFINISHED = (DeliveryState.PENDING.value, DeliveryState.SENDING.value)
+
+
+class Retention:
+    """The statements that forget, of one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def forget(self, before: datetime, *, most: int) -> int:
+        """Delete what ended before a time, at most so many rows of each kind, and return how many went.
+
+        Nothing that is open goes: not an alert that fires, an incident that is not resolved, or a delivery
+        that waits; the last state of a firing alert stays in the history for as long as it fires.
+        """
+        return sum(
+            self._delete(table, chosen.limit(most))
+            for table, chosen in (
+                (history, self._old_history(before)),
+                (alerts, self._old_alerts(before)),
+                (incidents, self._old_incidents(before)),
+                (quarantine, select(quarantine.c.id).where(quarantine.c.last_at < before)),
+            )
+        )
+
+    def _delete(self, table: Table, chosen: Select[tuple[int]]) -> int:
+        ids = list(self._connection.execute(chosen).scalars())
+        if ids:
+            self._connection.execute(delete(table).where(table.c.id.in_(ids)))
+        return len(ids)
+
+    @staticmethod
+    def _old_history(before: datetime) -> Select[tuple[int]]:
+        newer = history.alias()
+        is_not_last = exists().where(newer.c.alert_id == history.c.alert_id, newer.c.id > history.c.id)
+        return select(history.c.id).where(history.c.at < before, is_not_last).order_by(history.c.at)
+
+    @staticmethod
+    def _old_alerts(before: datetime) -> Select[tuple[int]]:
+        return select(alert_states.c.alert_id).where(
+            alert_states.c.status == AlertStatus.RESOLVED.value, alert_states.c.changed_at < before
+        )
+
+    @staticmethod
+    def _old_incidents(before: datetime) -> Select[tuple[int]]:
+        waits = exists().where(deliveries.c.incident_id == incidents.c.id, deliveries.c.state.in_(_UNFINISHED))
+        is_over = incidents.c.state == IncidentState.RESOLVED.value
+        return select(incidents.c.id).where(is_over, incidents.c.resolved_at < before, ~waits)

@@ -1,0 +1,165 @@
+"""SQLite as the store: its file, its lock, its settings. One process, one writer, any number of readers."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pysqlite3.dbapi2
+import structlog
+from sqlalchemy import create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
+
+from sevrouter.store.errors import StoreInUseError, StoreUnavailableError
+from sevrouter.store.migrate import Migration, migrate
+from sevrouter.store.transaction import Transaction
+from sevrouter.store.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sqlalchemy import Connection, Engine
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+# Before this one a write-ahead log can be corrupted by two connections that write and checkpoint at once.
+SAFE_SQLITE = (3, 51, 3)
+# Milliseconds that a statement waits for another process' lock, such as the command line's.
+BUSY_TIMEOUT = 5_000
+
+
+def sqlite_version() -> str:
+    """The version of the SQLite library in use."""
+    return str(pysqlite3.dbapi2.sqlite_version)
+
+
+class SqliteStore:
+    """The store on one SQLite file. `open` it, `close` it; `write` and `read` run a work in a transaction."""
+
+    def __init__(self, path: Path, engine: Engine, lock: int) -> None:
+        self.path = path
+        self._engine = engine
+        self._lock = lock
+        self._writer = Writer(engine)
+        self._readers = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
+
+    @classmethod
+    def open(cls, path: Path) -> SqliteStore:
+        """Take the file for this process alone and bring it to this version's schema.
+
+        Raises StoreInUseError, SchemaTooNewError, or StoreUnavailableError where the file cannot be used.
+        """
+        lock, engine, _ = _take(path)
+        if pysqlite3.dbapi2.sqlite_version_info < SAFE_SQLITE:
+            log.warning("sqlite_too_old", version=sqlite_version(), wanted=".".join(map(str, SAFE_SQLITE)))
+        return cls(path, engine, lock)
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        """Run a work whole or not at all; returns after its commit is on disk.
+
+        Raises StoreBusyError or StoreUnavailableError.
+        """
+        return await self._writer.run(lambda connection: work(Transaction(connection)))
+
+    async def read(self, work: Callable[[Transaction], T]) -> T:
+        """Run a work that only reads, beside the writer. Raises StoreUnavailableError."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, read_once, self._engine, work)
+
+    def close(self) -> None:
+        """Finish what waits to be written, then let go of the file."""
+        self._writer.close()
+        self._readers.shutdown()
+        self._engine.dispose()
+        os.close(self._lock)
+
+
+def migrate_file(path: Path) -> list[Migration]:
+    """Bring a database file to this version's schema, and return the steps that were missing."""
+    lock, engine, applied = _take(path)
+    engine.dispose()
+    os.close(lock)
+    return applied
+
+
+def _take(path: Path) -> tuple[int, Engine, list[Migration]]:
+    lock = _lock(path)
+    engine = make_engine(path)
+    try:
+        with engine.connect() as connection, connection.begin():
+            applied = migrate(connection, now=datetime.now(UTC))
+    except SQLAlchemyError as error:
+        os.close(lock)
+        raise StoreUnavailableError(f"{path}: {getattr(error, 'orig', error)}") from error
+    except BaseException:
+        os.close(lock)
+        raise
+    return lock, engine, applied
+
+
+def read_once(engine: Engine, work: Callable[[Transaction], T]) -> T:
+    """Run a work that only reads. Raises StoreUnavailableError."""
+    try:
+        with engine.connect().execution_options(sevrouter_reads=True) as connection, connection.begin():
+            return work(Transaction(connection))
+    except SQLAlchemyError as error:
+        raise StoreUnavailableError(str(getattr(error, "orig", error))) from error
+
+
+def write_once(engine: Engine, work: Callable[[Transaction], T]) -> T:
+    """Run a work beside a daemon that may have the file. Raises StoreUnavailableError."""
+    try:
+        with engine.connect() as connection, connection.begin():
+            return work(Transaction(connection))
+    except SQLAlchemyError as error:
+        raise StoreUnavailableError(str(getattr(error, "orig", error))) from error
+
+
+def make_engine(path: Path) -> Engine:
+    """An engine on a file, set up for durable commits. Takes no lock: for the command line beside a daemon."""
+    engine = create_engine(f"sqlite:///{path}", module=pysqlite3.dbapi2, pool_size=2, max_overflow=2)
+    event.listen(engine, "connect", _set_up)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _set_up(connection: DBAPIConnection, _record: Any) -> None:
+    # The driver's own transactions begin too late and break savepoints; `_begin` does it instead.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={BUSY_TIMEOUT}",
+        "cache_size=-16000",
+        "temp_store=MEMORY",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    reads = connection.get_execution_options().get("sevrouter_reads", False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _lock(path: Path) -> int:
+    lock_path = path.with_name(path.name + ".lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreUnavailableError(f"{path}: {error.strerror}") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise StoreInUseError(path) from None
+    return handle

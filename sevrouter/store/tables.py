@@ -1,0 +1,156 @@
+"""The tables as they are now, for the statements; the migrations make them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, MetaData, SmallInteger, Table, Text
+from sqlalchemy.types import TypeDecorator
+
+from sevrouter.domain.sev import Sev
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Dialect
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware time as microseconds since 1970, which every database orders and indexes alike."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """To microseconds."""
+        return None if value is None else (value - EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        """To an aware time in UTC."""
+        return None if value is None else EPOCH + timedelta(microseconds=value)
+
+
+class SevNumber(TypeDecorator[Sev]):
+    """A SEV as its number, 1 is the worst; NULL is `none`."""
+
+    impl = SmallInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Sev | None, dialect: Dialect) -> int | None:
+        """To its number."""
+        return None if value is None else value.value
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> Sev | None:
+        """To a Sev."""
+        return None if value is None else Sev(value)
+
+
+metadata = MetaData()
+
+migrations = Table(
+    "schema_migrations", metadata, Column("version", Integer, primary_key=True), Column("applied_at", Moment)
+)
+
+alerts = Table(
+    "alerts", metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("labels", Text, nullable=False),
+    Column("generator_url", Text, nullable=False),
+    Column("first_seen_at", Moment, nullable=False),
+)  # fmt: skip
+
+alert_states = Table(
+    "alert_states", metadata,
+    Column("alert_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("status", Text, nullable=False),
+    Column("starts_at", Moment, nullable=False),
+    Column("closed_until", Moment),
+    Column("changed_at", Moment, nullable=False),
+    Column("sev", SevNumber),
+    Column("unsure", Boolean, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("incident_id", BigInteger),
+)  # fmt: skip
+
+history = Table(
+    "history", metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("alert_id", BigInteger, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("starts_at", Moment, nullable=False),
+    Column("ends_at", Moment),
+    Column("sev", SevNumber),
+    Column("unsure", Boolean, nullable=False),
+    Column("reading", Text),
+    Column("content", Text),
+)  # fmt: skip
+
+incidents = Table(
+    "incidents", metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("dedup_key", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("sev", SevNumber, nullable=False),
+    Column("unsure", Boolean, nullable=False),
+    Column("opened_at", Moment, nullable=False),
+    Column("resolved_at", Moment),
+    Column("due_at", Moment),
+    Column("system", Text),
+    Column("owner", Text),
+    Column("firing", Integer, nullable=False),
+    Column("truncated", Boolean, nullable=False),
+    Column("asked", Text, nullable=False),
+    Column("evidence", Text, nullable=False),
+)  # fmt: skip
+
+timeline = Table(
+    "timeline", metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("incident_id", BigInteger, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("fact", Text, nullable=False),
+    Column("details", Text, nullable=False),
+)  # fmt: skip
+
+deliveries = Table(
+    "deliveries", metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("incident_id", BigInteger, nullable=False),
+    Column("integration", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("sev", SevNumber, nullable=False),
+    Column("notice", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("unknowns", Integer, nullable=False),
+    Column("received_at", Moment, nullable=False),
+    Column("not_before", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("lease", Text),
+    Column("lease_until", Moment),
+    Column("reason", Text),
+    Column("detail", Text),
+    Column("finished_at", Moment),
+)  # fmt: skip
+
+delivery_references = Table(
+    "delivery_references", metadata,
+    Column("incident_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("integration", Text, primary_key=True),
+    Column("reference", Text, nullable=False),
+)  # fmt: skip
+
+quarantine = Table(
+    "quarantine", metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("first_at", Moment, nullable=False),
+    Column("last_at", Moment, nullable=False),
+    Column("times", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)  # fmt: skip

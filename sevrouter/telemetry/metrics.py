@@ -1,0 +1,144 @@
+"""Every metric, in one place: at zero from the start, in seconds, with closed label sets."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from sevrouter import __version__
+from sevrouter.domain.alert import AlertStatus
+from sevrouter.domain.incident import IncidentState
+from sevrouter.domain.sev import NONE, Sev
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+# The integrations that a configuration can name: the closed set of the label `integration`.
+INTEGRATIONS = ("call", "slack", "jira")
+OUTCOMES = ("delivered", "retry", "unknown", "rejected", "expired", "superseded", "shadowed")
+WEBHOOK_CODES = ("200", "400", "401", "405", "408", "413", "415", "503")
+# Seconds; a call is promised within one when idle and five in a storm.
+LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """How an integration's part of the outbox stands, as far as metrics show it."""
+
+    pending: int = 0
+    oldest_pending_at: datetime | None = None
+    dead: int = 0
+
+
+class Metrics:
+    """The metrics of one daemon, on a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+        self.webhooks = Counter(
+            "sevrouter_webhooks", "Webhook requests by the status that answered them.", ["code"], registry=registry
+        )
+        self.alerts = Counter("sevrouter_alerts", "Alerts received, by status.", ["status"], registry=registry)
+        self.grades = Counter(
+            "sevrouter_alert_grades", "Firing alerts graded, by SEV.", ["sev", "unsure"], registry=registry
+        )
+        self.unmatched = Counter("sevrouter_unmatched_alerts", "Alerts that no rule matched.", registry=registry)
+        self.unowned = Counter("sevrouter_unowned_alerts", "Alerts that no system matched.", registry=registry)
+        self.duplicates = Counter(
+            "sevrouter_duplicate_alerts", "Alerts that repeated what was known, or came too late.", registry=registry
+        )
+        self.truncated = Counter(
+            "sevrouter_truncated_webhooks", "Webhooks from which Alertmanager left alerts out.", registry=registry
+        )
+        self.quarantined = Counter(
+            "sevrouter_quarantined_bodies",
+            "Webhook bodies, or alerts in them, that could not be read.",
+            registry=registry,
+        )
+        self.incidents = Gauge("sevrouter_incidents", "Incidents that are stored.", ["sev", "state"], registry=registry)
+        self.deliveries = Counter(
+            "sevrouter_deliveries", "Attempts to deliver, and what came of them.", ["integration", "outcome"],
+            registry=registry,
+        )  # fmt: skip
+        self.latency = Histogram(
+            "sevrouter_delivery_latency_seconds", "From the receipt of a webhook to the provider's acceptance.",
+            ["integration"], buckets=LATENCIES, registry=registry,
+        )  # fmt: skip
+        self.pending = Gauge("sevrouter_outbox_pending", "Deliveries that wait.", ["integration"], registry=registry)
+        self.oldest_pending = Gauge(
+            "sevrouter_outbox_oldest_pending_seconds", "Age of the oldest delivery that waits; 0 where none does.",
+            ["integration"], registry=registry,
+        )  # fmt: skip
+        self.dead_letters = Gauge(
+            "sevrouter_dead_letters", "Deliveries that were given up.", ["integration"], registry=registry
+        )
+        self.reload_successful = Gauge(
+            "sevrouter_config_last_reload_successful", "1 while the last (re)load of the configuration succeeded.",
+            registry=registry,
+        )  # fmt: skip
+        self.config = Gauge("sevrouter_config_info", "The configuration in force.", ["hash"], registry=registry)
+        build = Gauge(
+            "sevrouter_build_info", "The versions that run.", ["version", "python", "sqlite"], registry=registry
+        )
+        self._build = build
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for code in WEBHOOK_CODES:
+            self.webhooks.labels(code)
+        for status in AlertStatus:
+            self.alerts.labels(status.value)
+        for sev in (*map(str, Sev), NONE):
+            for unsure in ("true", "false"):
+                self.grades.labels(sev, unsure)
+        for name in INTEGRATIONS:
+            self.latency.labels(name)
+            self.pending.labels(name)
+            self.oldest_pending.labels(name)
+            self.dead_letters.labels(name)
+            for outcome in OUTCOMES:
+                self.deliveries.labels(name, outcome)
+        self.show_incidents({})
+
+    def show_build(self, *, sqlite: str) -> None:
+        """Show the versions that run."""
+        self._build.labels(__version__, platform.python_version(), sqlite).set(1)
+
+    def show_config(self, config_hash: str) -> None:
+        """Show the configuration in force, and no other."""
+        self.config.clear()
+        self.config.labels(config_hash).set(1)
+
+    def show_incidents(self, counts: Mapping[tuple[Sev, str], int]) -> None:
+        """Show how many incidents there are by SEV and state."""
+        for sev in Sev:
+            for state in IncidentState:
+                self.incidents.labels(str(sev), state.value).set(counts.get((sev, state.value), 0))
+
+    def show_outbox(self, lanes: Mapping[str, Lane], *, now: datetime) -> None:
+        """Show how the outbox stands."""
+        for name in INTEGRATIONS:
+            lane = lanes.get(name, Lane())
+            age = 0.0 if lane.oldest_pending_at is None else (now - lane.oldest_pending_at).total_seconds()
+            self.pending.labels(name).set(lane.pending)
+            self.oldest_pending.labels(name).set(max(0.0, age))
+            self.dead_letters.labels(name).set(lane.dead)
+
+    def count_grades(self, grades: Iterable[tuple[str, bool]]) -> None:
+        """Count firing alerts by SEV and whether it is unsure."""
+        for sev, unsure in grades:
+            self.grades.labels(sev, "true" if unsure else "false").inc()
+
+    def page(self) -> bytes:
+        """The text that Prometheus scrapes."""
+        return generate_latest(self.registry)

@@ -1,0 +1,32 @@
+"""Fixtures for every test: the real binaries, or a loud word that there are none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.real.binaries import require_real
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what asks for a real binary, so that `-m real` and `-m "not real"` choose."""
+    for item in items:
+        if isinstance(item, pytest.Function) and {"prometheus_binary", "alertmanager_binary"} & {*item.fixturenames}:
+            item.add_marker(pytest.mark.real)
+
+
+@pytest.fixture(scope="session")
+def prometheus_binary() -> Path:
+    """Find a real Prometheus; without one, fail in CI and skip elsewhere."""
+    return require_real("prometheus")
+
+
+@pytest.fixture(scope="session")
+def alertmanager_binary() -> Path:
+    """Find a real Alertmanager; without one, fail in CI and skip elsewhere."""
+    return require_real("alertmanager")

@@ -1,0 +1,241 @@
+"""Jira Cloud, version 3: projects, the people who can be assigned, issues and their comments, and a lagging search."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from tests.standins.adf import document_problems, text_of
+from tests.standins.vendor import WITHIN, Effect, Reply, Seen, Vendor
+
+EMAIL = "bot@example.com"
+TOKEN = "ATATT3xFfGF0MadeUpTokenOfATest"
+
+_FIELDS = {"project", "issuetype", "summary", "description", "labels", "assignee"}
+_LABEL_CLAUSE = re.compile(r'labels\s*=\s*"((?:[^"\\]|\\.)*)"\s*(?:ORDER BY .*)?', re.IGNORECASE)
+
+
+@dataclass(kw_only=True)
+class Comment(Effect):
+    """A comment on an issue."""
+
+    id: str
+    issue: str
+    text: str
+    body: Mapping[str, object] = field(repr=False)
+
+
+@dataclass(kw_only=True)
+class Issue(Effect):
+    """An issue. `hidden` is how many searches do not find it yet."""
+
+    key: str
+    fields: Mapping[str, object] = field(repr=False)
+    comments: list[Comment] = field(default_factory=list)
+    hidden: int = 0
+
+    @property
+    def summary(self) -> str:
+        """Its one line."""
+        return str(self.fields["summary"])
+
+    @property
+    def description(self) -> str:
+        """Its description without formatting."""
+        return text_of(self.fields.get("description", {}))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Its labels."""
+        return tuple(cast("list[str]", self.fields.get("labels", [])))
+
+    @property
+    def project(self) -> str:
+        """The key of its project."""
+        return cast("Mapping[str, str]", self.fields["project"])["key"]
+
+    @property
+    def assignee(self) -> str | None:
+        """The account that it is assigned to."""
+        assignee = self.fields.get("assignee")
+        return str(assignee["accountId"]) if isinstance(assignee, dict) else None
+
+
+class Jira(Vendor[Issue | Comment]):
+    """One site with one account."""
+
+    contract_file = "jira-cloud-v3.json"
+    contract_host = "https://your-domain.atlassian.net"
+
+    def __init__(
+        self,
+        *,
+        email: str | None = EMAIL,
+        token: str = TOKEN,
+        projects: tuple[str, ...] = ("PAY", "OPS"),
+        issue_types: tuple[str, ...] = ("Bug", "Task"),
+        assignable: tuple[str, ...] = ("5b10ac8d",),
+    ) -> None:
+        super().__init__()
+        self.credentials = f"{email}:{token}" if email else token
+        basic = base64.b64encode(self.credentials.encode()).decode()
+        self._authorization = f"Basic {basic}" if email else f"Bearer {token}"
+        self.projects = projects
+        self.issue_types = issue_types
+        self.assignable = set(assignable)
+        self.search_lag = 0
+        self.issues: dict[str, Issue] = {}
+        self.searches: list[str] = []
+
+    async def answer(self, seen: Seen) -> Reply:
+        """Do what a request of version 3 asks for."""
+        if seen.headers.get("Authorization") != self._authorization:
+            return _refused(401, "Client must be authenticated to access this resource.")
+        body = seen.json if seen.body else {}
+        if not isinstance(body, dict):
+            return _refused(400, "There was an error parsing JSON.")
+        return self._route(seen, body)
+
+    def _route(self, seen: Seen, body: Mapping[str, object]) -> Reply:
+        match seen.method, seen.path.removeprefix("/rest/api/3/").split("/"):
+            case "POST", ["issue"]:
+                return self._create(body)
+            case "POST", ["search", "jql"]:
+                return self._search(body)
+            case "GET" | "POST", ["search"]:
+                return _refused(410, "The requested API has been removed. Please migrate to /rest/api/3/search/jql.")
+            case "POST", ["issue", key, "comment"]:
+                return self._comment(key, body)
+            case "GET", ["issue", key, "comment"]:
+                return self._comments(key, seen.query)
+            case _:
+                return _refused(404, "null for uri")
+
+    def show_all(self) -> None:
+        """Let search catch up."""
+        for issue in self.issues.values():
+            issue.hidden = 0
+
+    def _create(self, body: Mapping[str, object]) -> Reply:
+        fields = body.get("fields")
+        if not isinstance(fields, dict) or body.keys() != {"fields"}:
+            return _refused(400, "fields are required, and nothing else is known")
+        errors = dict(self._field_errors(fields))
+        if errors:
+            return Reply(400, {"errorMessages": [], "errors": errors}, refused=json.dumps(errors))
+        number = 1 + len(self.issues)
+        issue = Issue(key=f"{fields['project']['key']}-{number}", fields=fields, hidden=self.search_lag)
+        self.issues[issue.key] = issue
+        self.effects.append(issue)
+        address = f"{self.url}/rest/api/3/issue/{number}"
+        return Reply(201, {"id": str(10_000 + number), "key": issue.key, "self": address})
+
+    def _field_errors(self, fields: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+        for name in fields.keys() - _FIELDS:
+            yield name, f"Field '{name}' cannot be set. It is not on the appropriate screen, or unknown."
+        if fields.get("project") not in [{"key": key} for key in self.projects]:
+            yield "project", "valid project is required"
+        if fields.get("issuetype") not in [{"name": name} for name in self.issue_types]:
+            yield "issuetype", "Specify a valid issue type"
+        yield from _summary_errors(fields.get("summary"))
+        yield from _label_errors(fields.get("labels", []))
+        for problem in document_problems(fields.get("description")):
+            yield "description", problem
+        assignee = fields.get("assignee")
+        if assignee is not None and assignee not in [{"accountId": each} for each in self.assignable]:
+            yield "assignee", f"User '{assignee}' cannot be assigned issues."
+
+    def _search(self, query: Mapping[str, object]) -> Reply:
+        if unknown := query.keys() - {"jql", "fields", "maxResults", "nextPageToken"}:
+            return _refused(400, f"unknown {sorted(unknown)}")
+        jql = str(query.get("jql", ""))
+        found = _LABEL_CLAUSE.fullmatch(jql.strip())
+        if found is None:
+            return _refused(400, f"Unbounded JQL queries are not allowed here, nor is anything but a label: {jql}")
+        self.searches.append(jql)
+        label = re.sub(r"\\(.)", r"\1", found[1])
+        shown = []
+        for issue in self.issues.values():
+            if issue.hidden > 0:
+                issue.hidden -= 1
+            elif label in issue.labels:
+                shown.append({"id": str(10_000), **({"key": issue.key} if query.get("fields") else {})})
+        return Reply(200, {"issues": shown, "isLast": True})
+
+    def _comment(self, key: str, body: Mapping[str, object]) -> Reply:
+        if key not in self.issues:
+            return _refused(404, "Issue does not exist or you do not have permission to see it.")
+        if body.keys() != {"body"}:
+            return _refused(400, "a body is required, and nothing else is known")
+        if problem := next(document_problems(body["body"]), None):
+            return _refused(400, problem)
+        document = cast("Mapping[str, object]", body["body"])
+        issue = self.issues[key]
+        comment = Comment(id=str(len(issue.comments) + 1), issue=key, text=text_of(document), body=document)
+        issue.comments.append(comment)
+        self.effects.append(comment)
+        return Reply(201, {"id": comment.id, "body": document})
+
+    def _comments(self, key: str, query: Mapping[str, str]) -> Reply:
+        if key not in self.issues:
+            return _refused(404, "Issue does not exist or you do not have permission to see it.")
+        comments = self.issues[key].comments
+        ordered = comments[::-1] if query.get("orderBy") == "-created" else comments
+        shown = [{"id": each.id, "body": each.body} for each in ordered[: int(query.get("maxResults", "100"))]]
+        return Reply(200, {"comments": shown, "startAt": 0, "maxResults": 100, "total": len(comments)})
+
+    # What a test expects
+
+    async def expect_issue(
+        self,
+        summary: str = "",
+        *,
+        project: str | None = None,
+        assignee: str | None = None,
+        within: float = WITHIN,
+    ) -> Issue:
+        """Claim an issue, its summary found by a regular expression."""
+        found = await self.expect(
+            f"issue {summary!r}",
+            lambda each: isinstance(each, Issue)
+            and re.search(summary, each.summary) is not None
+            and project in (None, each.project)
+            and assignee in (None, each.assignee),
+            within=within,
+        )  # fmt: skip
+        return cast("Issue", found)
+
+    async def expect_comment(self, issue: str, text: str = "", *, within: float = WITHIN) -> Comment:
+        """Claim a comment on an issue, its text found by a regular expression."""
+        found = await self.expect(
+            f"comment {text!r} on {issue}",
+            lambda each: isinstance(each, Comment) and each.issue == issue and re.search(text, each.text) is not None,
+            within=within,
+        )
+        return cast("Comment", found)
+
+
+def _refused(status: int, message: str) -> Reply:
+    return Reply(status, {"errorMessages": [message], "errors": {}}, refused=message)
+
+
+def _summary_errors(summary: object) -> Iterator[tuple[str, str]]:
+    if not isinstance(summary, str) or not summary.strip():
+        yield "summary", "You must specify a summary of the issue."
+    elif len(summary) > 255:
+        yield "summary", "Summary can't exceed 255 characters."
+    elif len(summary.splitlines()) > 1:
+        yield "summary", "The summary is invalid because it contains newline characters."
+
+
+def _label_errors(labels: object) -> Iterator[tuple[str, str]]:
+    if not isinstance(labels, list):
+        yield "labels", "data was not an array"
+        return
+    for label in labels:
+        if not isinstance(label, str) or not label or len(label) > 255 or re.search(r"\s", label):
+            yield "labels", f"The label {label!r} can't contain spaces or be longer than 255."
