@@ -122,9 +122,8 @@ def _say(alert: Alert, verdict: Verdict, routing: Routing) -> None:
     responses = ", ".join(routing.responses.get(verdict.sev, ())) if verdict.sev else ""
     identity = ", ".join(f"{name}={value}" for name, value in routing.incidents.identity(alert.labels).items())
     say(f"  response: {responses or 'none'}")
-    say(
-        f"  owner:    {owned.owner or 'nobody'}{f' (system {owned.system})' if owned.system else ' (no system matches)'}"
-    )
+    system = f"system {owned.system}" if owned.system else "no system matches"
+    say(f"  owner:    {owned.owner or 'nobody'} ({system})")
     say(f"  incident: {routing.incidents.dedup_key(alert.labels)} ({one_line(identity)})")
     if alert.status is AlertStatus.RESOLVED:
         say("  it is resolved, and graded here as if it fired")

@@ -28,6 +28,7 @@ _TYPES = {"pagerduty", "slack", "jira", "console"}
 
 _WORDS = {
     "string_type": "must be text",
+    "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
     "tuple_type": "must be a list",
     "list_type": "must be a list",

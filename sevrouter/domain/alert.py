@@ -24,6 +24,7 @@ class Alert:
 
     `values` are Grafana's measured numbers as text. `ends_at` is None while it fires and where it could
     not be read. `digest` identifies the label set; the sender's fingerprint is never trusted for that.
+    `content` is a hash of all that can change while the labels stay: annotations and values.
     """
 
     labels: Mapping[str, str]
@@ -34,15 +35,14 @@ class Alert:
     ends_at: datetime | None = None
     generator_url: str = ""
     digest: bytes = b""
+    content: bytes = b""
 
     def __post_init__(self) -> None:
         if not self.digest:
             object.__setattr__(self, "digest", pairs_digest(self.labels))
-
-    @property
-    def content(self) -> bytes:
-        """A hash of all that can change while the labels stay: annotations and values (16 bytes)."""
-        return pairs_digest(self.annotations, size=8) + pairs_digest(self.values, size=8)
+        if not self.content:
+            content = pairs_digest(self.annotations, size=8)
+            object.__setattr__(self, "content", content + pairs_digest(self.values, size=8) if self.values else content)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,8 @@ class AlertRecord:
 class HistoryEntry:
     """One change of an alert's state, value or SEV, kept so that a month can be replayed.
 
-    `with_content` says that the annotations or values differ from those of the entry before.
+    A `record` without an id is of an alert that was never seen before. `with_content` says that the annotations
+    or values differ from those of the entry before.
     """
 
     record: AlertRecord

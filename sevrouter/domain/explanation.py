@@ -44,7 +44,9 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 def one_line(text: str, limit: int = LONGEST_LINE) -> str:
     """A text as one clean line of at most `limit` characters: no control characters, no direction marks."""
     # A megabyte of label value is cut before it is cleaned, not after.
-    clean = "".join(" " if _is_unclean(character) else character for character in text[: limit * 4])
+    clean = text[: limit * 4]
+    if not clean.isprintable():
+        clean = "".join(" " if _is_unclean(character) else character for character in clean)
     return shorten(_SPACES.sub(" ", clean).strip(), limit)
 
 

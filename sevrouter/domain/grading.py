@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from sevrouter.domain.explanation import one_line
 from sevrouter.domain.labels import Matcher, MatchOp, all_match
-from sevrouter.domain.measure import Measure, Problem, Reading, Threshold, shown
+from sevrouter.domain.measure import Measure, Problem, Reading, Source, Threshold, shown
 from sevrouter.domain.sev import Sev, sev_name, worst
 
 if TYPE_CHECKING:
@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
     from sevrouter.domain.alert import Alert
 
-# Label sets whose matching rules are remembered; a busy Alertmanager repeats the same ones for hours.
-REMEMBERED_LABEL_SETS = 20_000
+# Cases (values of the labels that rules look at) whose verdict is remembered; a busy Alertmanager repeats the
+# same ones for hours.
+REMEMBERED_CASES = 20_000
+# Characters; a megabyte of label value is graded like any other, but not kept.
+LONGEST_CASE = 2_000
 
 
 class GradeReason(enum.Enum):
@@ -116,7 +119,9 @@ class Grader:
         self._unindexed: list[int] = []
         for number, rule in enumerate(self._rules):
             self._index(number, rule)
-        self._remembered: dict[bytes, tuple[Rule, ...]] = {}
+        # Labels that no rule looks at change no verdict, so that a thousand pods are one case.
+        self._relevant = tuple(sorted({name for rule in self._rules for name in _labels_of(rule)}))
+        self._remembered: dict[tuple[str, ...], tuple[Rule, ...] | Verdict] = {}
 
     @property
     def unmatched(self) -> Sev:
@@ -132,25 +137,30 @@ class Grader:
 
     def rules_for(self, alert: Alert) -> tuple[Rule, ...]:
         """The rules whose matchers all match, in the order of the configuration."""
-        known = self._remembered.get(alert.digest)
-        if known is not None:
-            return known
         numbers = list(self._unindexed)
         for name, by_value in self._indexed.items():
             numbers += by_value.get(alert.labels.get(name, ""), ())
-        matched = tuple(
-            rule
-            for rule in (self._rules[number] for number in sorted(numbers))
-            if all_match(rule.matchers, alert.labels)
-        )
-        if len(self._remembered) >= REMEMBERED_LABEL_SETS:
-            self._remembered.clear()
-        self._remembered[alert.digest] = matched
-        return matched
+        candidates = (self._rules[number] for number in sorted(numbers))
+        return tuple(rule for rule in candidates if all_match(rule.matchers, alert.labels))
 
     def grade(self, alert: Alert) -> Verdict:
         """The verdict on one firing alert."""
-        grades = [_grade(rule, alert, self._unmatched) for rule in self.rules_for(alert)]
+        labels = alert.labels
+        case = tuple([labels.get(name, "") for name in self._relevant])
+        known = self._remembered.get(case)
+        if isinstance(known, Verdict):
+            return known
+        rules = self.rules_for(alert) if known is None else known
+        verdict = self._verdict(rules, alert)
+        if known is None and sum(map(len, case)) <= LONGEST_CASE:
+            if len(self._remembered) >= REMEMBERED_CASES:
+                self._remembered.clear()
+            # A number in an annotation is read each time; what only labels decide is decided once.
+            self._remembered[case] = verdict if all(map(_reads_labels_only, rules)) else rules
+        return verdict
+
+    def _verdict(self, rules: Sequence[Rule], alert: Alert) -> Verdict:
+        grades = [_grade(rule, alert, self._unmatched) for rule in rules]
         if not grades:
             return Verdict(self._unmatched, unsure=True, grades=(_unmatched(self._unmatched),))
         sev = worst(grade.sev for grade in grades)
@@ -159,6 +169,17 @@ class Grader:
         grades.sort(key=_worst_first)
         unsure = any(grade.unsure for grade in grades if grade.sev is sev)
         return Verdict(sev, unsure, tuple(grades))
+
+
+def _labels_of(rule: Rule) -> list[str]:
+    names = [each.name for each in rule.matchers]
+    if not isinstance(rule.scale, Fixed) and rule.scale.measure.source is Source.LABEL:
+        names.append(rule.scale.measure.name)
+    return names
+
+
+def _reads_labels_only(rule: Rule) -> bool:
+    return isinstance(rule.scale, Fixed) or rule.scale.measure.source is Source.LABEL
 
 
 def unreadable_webhook(unmatched: Sev, why: str) -> Verdict:
@@ -175,7 +196,7 @@ def unreadable_webhook(unmatched: Sev, why: str) -> Verdict:
 
 def _worst_first(grade: Grade) -> tuple[float, bool]:
     # A sure grade explains a SEV better than an unsure one of the same SEV.
-    return (math.inf if grade.sev is None else grade.sev.value, grade.unsure)
+    return (math.inf if grade.sev is None else grade.sev.rank, grade.unsure)
 
 
 def _unmatched(sev: Sev) -> Grade:

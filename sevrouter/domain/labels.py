@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # A regular expression costs microseconds from Python, so results are remembered for this many label values.
 REMEMBERED_VALUES = 4096
+# Characters; a longer value is matched anew each time rather than kept.
+LONGEST_REMEMBERED = 500
 # A longer value is not worth its memory: thousands of a megabyte each would be the daemon's.
 LONGEST_REMEMBERED = 1_000
 
@@ -62,6 +64,8 @@ class Matcher:
         known = self._remembered.get(value)
         if known is None:
             known = self._pattern.fullmatch(value) is not None
+            if len(value) > LONGEST_REMEMBERED:
+                return known
             if len(value) > LONGEST_REMEMBERED:
                 return known
             if len(self._remembered) >= REMEMBERED_VALUES:
@@ -137,7 +141,8 @@ def all_match(matchers: Iterable[Matcher], labels: Mapping[str, str]) -> bool:
 def pairs_digest(pairs: Mapping[str, str], *, size: int = 16) -> bytes:
     """A hash of a set of pairs that no other set shares by the way its text runs together.
 
-    An empty value is the same as an absent one, as in Prometheus. `size` is in bytes.
+    An empty value is the same as an absent one, as in Prometheus. `size` is in bytes. The digest is kept for
+    ever, so it is made of nothing that a newer Python may spell otherwise: ASCII literals are safe.
     """
-    text = "".join(f"{len(name)}:{name}{len(value)}:{value}" for name, value in sorted(pairs.items()) if value)
+    text = ascii(sorted([pair for pair in pairs.items() if pair[1]]))
     return hashlib.blake2b(text.encode(), digest_size=size).digest()

@@ -20,17 +20,21 @@ class Sev(enum.Enum):
     SEV_4 = 4
     SEV_5 = 5
 
+    def __init__(self, rank: int) -> None:
+        # A plain attribute: an enum's own `value` is slow to get at, and alerts are compared by the thousand.
+        self.rank = rank
+
     def __str__(self) -> str:
-        return f"SEV-{self.value}"
+        return f"SEV-{self.rank}"
 
     def is_worse_than(self, other: Sev | None) -> bool:
         """Whether this one is worse than `other`; any SEV is worse than None."""
-        return other is None or self.value < other.value
+        return other is None or self.rank < other.rank
 
     @property
     def is_major(self) -> bool:
         """Whether it is a major incident, one that people are called for."""
-        return self.value <= Sev.SEV_2.value
+        return self.rank <= Sev.SEV_2.rank
 
 
 _BY_NAME = {str(sev): sev for sev in Sev}
@@ -53,4 +57,4 @@ def sev_name(sev: Sev | None) -> str:
 
 def worst(sevs: Iterable[Sev | None]) -> Sev | None:
     """The worst of them; None when all are None or there are none."""
-    return min((sev for sev in sevs if sev is not None), key=lambda sev: sev.value, default=None)
+    return min((sev for sev in sevs if sev is not None), key=lambda sev: sev.rank, default=None)

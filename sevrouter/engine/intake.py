@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sevrouter.domain.alert import Alert, AlertRecord, AlertStatus, HistoryEntry
 from sevrouter.domain.delivery import NewDelivery
-from sevrouter.domain.grading import Verdict, unreadable_webhook
+from sevrouter.domain.grading import unreadable_webhook
 from sevrouter.domain.incident import (
     Change,
     Fold,
@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 # The labels of the alert that sevrouter raises itself when it is sent something that it cannot read.
 UNREADABLE_LABELS = {"alertname": "SevrouterWebhookUnreadable", "job": "sevrouter"}
 
-_SIGNIFICANT = (Change.FIRED, Change.CHANGED, Change.RESOLVED, Change.EVENT)
+# What moves an incident, and what an alert's record and history are written for.
+_SIGNIFICANT = frozenset({Change.FIRED, Change.CHANGED, Change.RESOLVED, Change.EVENT})
+_STORED = frozenset({Change.FIRED, Change.CHANGED, Change.RESOLVED, Change.NEVER_FIRED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +104,6 @@ class _Taking:
         self._truncated = False
         self._tally = Tally()
         self._groups: dict[str, _Group] = {}
-        self._records: dict[bytes, AlertRecord] = {}
-        self._of_group: dict[bytes, str] = {}
-        self._new: dict[bytes, Alert] = {}
-        self._history: list[tuple[Alert, AlertRecord, Verdict | None, bool]] = []
 
     def run(self, webhook: Webhook) -> Tally:
         self._truncated = webhook.truncated
@@ -142,37 +140,10 @@ class _Taking:
                 verdict = self._routing.grader.grade(alert)
                 self._tally.graded(verdict)
             change = observe(record, alert, received_at=self._now)
-            if change in _SIGNIFICANT or change is Change.NEVER_FIRED:
-                self._remember(record, alert, verdict, change)
-            else:
+            if change not in _STORED:
                 self._tally.duplicates += 1
             observations.append(Observation(change, alert, record, verdict))
         return observations
-
-    def _remember(self, record: AlertRecord | None, alert: Alert, verdict: Verdict | None, change: Change) -> None:
-        """What the alert's record becomes; which incident it belongs to follows from the fold."""
-        if record is None:
-            self._new[alert.digest] = alert
-        content_changed = record is None or record.content != alert.content
-        fires = alert.status is AlertStatus.FIRING
-        keeps_incident = record is not None and change is not Change.FIRED
-        starts_at = alert.starts_at
-        if record is not None and change is Change.CHANGED:
-            starts_at = max(starts_at, record.starts_at)
-        after = AlertRecord(
-            id=None if record is None else record.id,
-            digest=alert.digest,
-            status=alert.status,
-            starts_at=starts_at,
-            closed_until=None if fires else closed_until(alert, received_at=self._now),
-            changed_at=self._now,
-            sev=verdict.sev if verdict is not None else record.sev if record is not None else None,
-            unsure=verdict.unsure if verdict is not None else record is not None and record.unsure,
-            content=alert.content if fires or record is None else record.content,
-            incident_id=record.incident_id if record is not None and keeps_incident else None,
-        )
-        self._records[alert.digest] = after
-        self._history.append((alert, after, verdict, content_changed and (fires or record is None)))
 
     def _unreadable(self, reason: str) -> Observation:
         alert = Alert(
@@ -200,7 +171,6 @@ class _Taking:
                 group = self._groups[name] = _Group(incident, Opening(dedup_key=name, system=None, owner=None))
             self._own(group, observation)
             group.observations.append(observation)
-            self._of_group[observation.alert.digest] = name
 
     def _own(self, group: _Group, observation: Observation) -> None:
         if observation.change not in (Change.FIRED, Change.EVENT):
@@ -257,7 +227,14 @@ class _Taking:
         self._tx.incidents.tell(entries)
         self._tx.outbox.add(deliveries)
         self._tally.integrations.update(each.integration for each in deliveries)
-        self._save_alerts(numbers)
+        self._tx.alerts.save(
+            [
+                self._entry(observation, numbers.get(name))
+                for name, group in self._groups.items()
+                for observation in group.observations
+                if observation.change in _STORED
+            ]
+        )
 
     def _deliveries(self, group: _Group, incident: Incident) -> list[NewDelivery]:
         return [
@@ -270,27 +247,38 @@ class _Taking:
             for planned in group.planned
         ]
 
-    def _save_alerts(self, incident_ids: dict[str, int]) -> None:
-        alert_ids = self._tx.alerts.add(list(self._new.values()), first_seen_at=self._now)
-        stored: dict[bytes, AlertRecord] = {}
-        for digest, record in self._records.items():
-            incident_id = record.incident_id
-            if record.status is AlertStatus.FIRING and record.sev is not None and incident_id is None:
-                incident_id = incident_ids.get(self._of_group[digest])
-            stored[digest] = replace(record, id=record.id or alert_ids[digest], incident_id=incident_id)
-        self._tx.alerts.save(
-            [each for digest, each in stored.items() if digest in self._new],
-            [each for digest, each in stored.items() if digest not in self._new],
+    def _entry(self, observation: Observation, incident_id: int | None) -> HistoryEntry:
+        """What an alert becomes; `incident_id` is that of the incident its group was folded into, if any."""
+        alert, before, verdict = observation.alert, observation.record, observation.verdict
+        fires = alert.status is AlertStatus.FIRING
+        starts_at, mine = alert.starts_at, None
+        sev, unsure = (None, False) if before is None else (before.sev, before.unsure)
+        if verdict is not None:
+            sev, unsure = verdict.sev, verdict.unsure
+        if before is not None and observation.change is not Change.FIRED:
+            mine = before.incident_id
+            # Replicas of Prometheus start an alert at slightly different times; the episode only moves forward.
+            starts_at = max(starts_at, before.starts_at) if fires else starts_at
+        if fires and sev is not None and mine is None:
+            mine = incident_id
+        # A resolved alert often comes without its annotations, which says nothing about them.
+        tells_content = fires or before is None
+        record = AlertRecord(
+            id=None if before is None else before.id,
+            digest=alert.digest,
+            status=alert.status,
+            starts_at=starts_at,
+            closed_until=None if fires else closed_until(alert, received_at=self._now),
+            changed_at=self._now,
+            sev=sev,
+            unsure=unsure,
+            content=alert.content if before is None or fires else before.content,
+            incident_id=mine,
         )
-        self._tx.alerts.remember(
-            [
-                HistoryEntry(
-                    record=replace(record, id=stored[record.digest].id),
-                    alert=alert,
-                    at=self._now,
-                    reading=verdict.grades[0].reading if verdict is not None else None,
-                    with_content=with_content,
-                )
-                for alert, record, verdict, with_content in self._history
-            ]
+        return HistoryEntry(
+            record=record,
+            alert=alert,
+            at=self._now,
+            reading=verdict.grades[0].reading if verdict is not None else None,
+            with_content=tells_content and (before is None or before.content != alert.content),
         )

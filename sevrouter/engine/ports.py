@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
-    from sevrouter.domain.alert import Alert, AlertRecord, HistoryEntry
+    from sevrouter.domain.alert import AlertRecord, HistoryEntry
     from sevrouter.domain.delivery import Delivery, DeliveryState, NewDelivery, Outcome, OutcomeReason, Sibling
     from sevrouter.domain.incident import Incident, TimelineEntry
     from sevrouter.domain.routing import Routing
@@ -39,11 +39,7 @@ class AlertsPort(Protocol):
 
     def records(self, digests: Iterable[bytes]) -> dict[bytes, AlertRecord]: ...
 
-    def add(self, new: Sequence[Alert], *, first_seen_at: datetime) -> dict[bytes, int]: ...
-
-    def save(self, new: Sequence[AlertRecord], changed: Sequence[AlertRecord]) -> None: ...
-
-    def remember(self, entries: Sequence[HistoryEntry]) -> None: ...
+    def save(self, entries: Sequence[HistoryEntry]) -> None: ...
 
 
 class IncidentsPort(Protocol):

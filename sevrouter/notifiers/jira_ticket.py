@@ -58,9 +58,10 @@ def marker(delivery: Delivery) -> str:
 
 def _explanation(notice: Notice) -> Iterator[adf.Node]:
     yield adf.bullets(adf.paragraph(adf.text(f"{name}: {value}")) for name, value in facts(notice).items())
-    if notice.why:
+    # Jira refuses a document with an empty text or list in it.
+    if why := [line for line in notice.why if line]:
         yield adf.heading("Why")
-        yield adf.bullets(adf.paragraph(adf.text(line)) for line in notice.why if line)
+        yield adf.bullets(adf.paragraph(adf.text(line)) for line in why)
     if notice.links:
         yield adf.heading("Links")
         yield adf.bullets(adf.paragraph(adf.text(name, link=url)) for name, url in notice.links.items())

@@ -95,7 +95,7 @@ def _payload(notice: Notice) -> dict[str, object]:
         "class": labels.get("alertname"),
     }
     payload: dict[str, object] = {
-        "summary": one_line(notice.title, LONGEST_SUMMARY),
+        "summary": one_line(notice.title, LONGEST_SUMMARY) or str(notice.sev),
         "severity": SEVERITIES[notice.sev],
         "source": one_line(labels.get("instance") or notice.system or "sevrouter", LONGEST_FIELD),
         "timestamp": notice.opened_at.isoformat(),

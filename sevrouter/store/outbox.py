@@ -215,7 +215,7 @@ class Outbox:
             .where(deliveries.c.state == DeliveryState.DEAD.value)
             .group_by(deliveries.c.integration)
         )
-        dead_by_name = dict(self._connection.execute(dead).tuples().all())
+        dead_by_name: dict[str, int] = dict(self._connection.execute(dead).tuples().all())
         found = {
             name: LaneCounts(pending=count, oldest_pending_at=oldest, dead=dead_by_name.pop(name, 0))
             for name, count, oldest in self._connection.execute(unfinished)

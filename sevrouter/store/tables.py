@@ -17,6 +17,11 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+def microseconds(moment: datetime) -> int:
+    """An aware time as microseconds since 1970."""
+    return (moment - EPOCH) // _MICROSECOND
+
+
 class Moment(TypeDecorator[datetime]):
     """An aware time as microseconds since 1970, which every database orders and indexes alike."""
 
@@ -25,7 +30,7 @@ class Moment(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
         """To microseconds."""
-        return None if value is None else (value - EPOCH) // _MICROSECOND
+        return None if value is None else microseconds(value)
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
         """To an aware time in UTC."""
@@ -40,7 +45,7 @@ class SevNumber(TypeDecorator[Sev]):
 
     def process_bind_param(self, value: Sev | None, dialect: Dialect) -> int | None:
         """To its number."""
-        return None if value is None else value.value
+        return None if value is None else value.rank
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> Sev | None:
         """To a Sev."""

@@ -149,9 +149,7 @@ def by_word(name: str, values: dict[str, Sev | None], *matchers: str, label: str
     return Rule(name, tuple(parse_matcher(each) for each in matchers), scale)
 
 
-def notice(
-    kind: NoticeKind = NoticeKind.OPENED, *, sev: Sev = Sev.SEV_2, previous_sev: Sev | None = None
-) -> Notice:
+def notice(kind: NoticeKind = NoticeKind.OPENED, *, sev: Sev = Sev.SEV_2, previous_sev: Sev | None = None) -> Notice:
     """What an integration is told."""
     return Notice(
         kind=kind,

@@ -250,7 +250,11 @@ def test_a_verdict_is_its_worst_grade_and_the_first_grade_is_the_deciding_one(
     assert all(grade.why for grade in verdict.grades)
 
 
-@given(st.dictionaries(st.sampled_from(list(Sev)), thresholds(), min_size=1), percentages, st.sampled_from(["", "x", "NaN"]))
+@given(
+    st.dictionaries(st.sampled_from(list(Sev)), thresholds(), min_size=1),
+    percentages,
+    st.sampled_from(["", "x", "NaN"]),
+)
 def test_an_unreadable_measure_is_never_milder_than_any_value(
     bounds: dict[Sev, str], text: str, unreadable: str
 ) -> None:

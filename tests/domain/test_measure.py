@@ -179,12 +179,17 @@ def test_a_threshold_is_shown_as_it_was_written() -> None:
     assert parse_threshold(Sev.SEV_1, " >=4h ").text == ">= 4h"
 
 
-@pytest.mark.parametrize("text", ["", "25", "=> 25", "> = 5", "!= 3", ">", ">= many", ">= NaN", "> 5 > 3", "=5", ">>5", "~5"])
+@pytest.mark.parametrize(
+    "text", ["", "25", "=> 25", "> = 5", "!= 3", ">", ">= many", ">= NaN", "> 5 > 3", "=5", ">>5", "~5"]
+)
 def test_what_is_no_threshold_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a"):
         parse_threshold(Sev.SEV_1, text)
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False, min_value=-1e12, max_value=1e12), st.sampled_from([">=", "<=", "=="]))
+@given(
+    st.floats(allow_nan=False, allow_infinity=False, min_value=-1e12, max_value=1e12),
+    st.sampled_from([">=", "<=", "=="]),
+)
 def test_a_number_stands_on_its_own_bound(number: float, operator: str) -> None:
     assert parse_threshold(Sev.SEV_2, f"{operator} {number!r}").is_crossed_by(number)

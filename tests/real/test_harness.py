@@ -65,16 +65,16 @@ async def test_the_payloads_of_tests_are_those_of_a_real_alertmanager(
         WebhookReceiver() as receiver,
         RealAlertmanager(alertmanager_binary, webhook_config(receiver.url), directory=tmp_path) as alertmanager,
     ):
-        await alertmanager.push([posted(labels, annotations, starts_at="2026-03-02T09:52:26.7Z")])
+        await alertmanager.push([posted(labels, annotations, starts_at="2025-03-02T09:52:26.7Z")])
         firing = await receiver.wait_for(lambda payload: payload["status"] == "firing")
         await alertmanager.push(
-            [posted(labels, annotations, starts_at="2026-03-02T09:52:26.7Z", ends_at="2026-03-02T10:00:00Z")]
+            [posted(labels, annotations, starts_at="2025-03-02T09:52:26.7Z", ends_at="2025-03-02T10:00:00Z")]
         )
         resolved = await receiver.wait_for(lambda payload: payload["status"] == "resolved")
 
-    started: dict[str, Any] = {"starts_at": "2026-03-02T09:52:26.7Z", "generatorURL": ""}
+    started: dict[str, Any] = {"starts_at": "2025-03-02T09:52:26.7Z", "generatorURL": ""}
     made_firing = alert(labels, annotations, **started)
-    made_resolved = alert(labels, annotations, "resolved", ends_at="2026-03-02T10:00:00Z", **started)
+    made_resolved = alert(labels, annotations, "resolved", ends_at="2025-03-02T10:00:00Z", **started)
     assert firing == webhook([made_firing], externalURL=firing["externalURL"])
     assert resolved == webhook([made_resolved], externalURL=resolved["externalURL"])
 

@@ -1,0 +1,115 @@
+"""The configurations that are shipped: the annotated example, the smallest, the demo."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from sevrouter.config import ConfigurationError, ConsoleSettings, PagerDutySettings, load
+from sevrouter.config.schema import Root
+from sevrouter.domain.alert import Alert
+from sevrouter.domain.sev import Sev
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONFIG = Path(__file__).parents[2] / "config"
+ANNOTATED, MINIMAL, DEMO = (CONFIG / f"{name}.yaml" for name in ("sevrouter", "minimal", "demo"))
+
+# A secret in the file itself is the one thing that the example must not show.
+NOT_SHOWN = {"routing_key", "token", "bearer_tokens", "passwords", "value"}
+
+
+def alert(**labels: str) -> Alert:
+    return Alert(labels=labels, starts_at=dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+
+
+def field_names(schema: Any) -> Iterator[str]:
+    """Every key that any section of the schema knows."""
+    for section in (schema, *schema["$defs"].values()):
+        yield from section.get("properties", {})
+
+
+def written_keys(tree: Any) -> Iterator[str]:
+    if isinstance(tree, dict):
+        for key, child in tree.items():
+            yield key
+            yield from written_keys(child)
+    if isinstance(tree, list):
+        for child in tree:
+            yield from written_keys(child)
+
+
+@pytest.mark.parametrize("path", [ANNOTATED, MINIMAL, DEMO], ids=lambda path: path.stem)
+def test_it_loads_without_a_warning(path: Path) -> None:
+    assert load(path).warnings == ()
+
+
+def test_the_annotated_example_shows_every_key() -> None:
+    keys = set(written_keys(yaml.safe_load(ANNOTATED.read_text())))
+
+    assert set(field_names(Root.model_json_schema())) - keys == NOT_SHOWN
+
+
+def test_the_annotated_example_shows_the_defaults_that_it_claims() -> None:
+    example, bare = load(ANNOTATED), load(MINIMAL)
+
+    assert example.routing.incidents == bare.routing.incidents
+    assert example.routing.grader.unmatched is bare.routing.grader.unmatched
+    assert example.routing.give_up_after == bare.routing.give_up_after
+    assert example.retention == bare.retention
+    assert example.webhook.max_body == bare.webhook.max_body
+    assert example.store_path == bare.store_path
+
+
+def test_the_annotated_example_calls_through_pagerduty() -> None:
+    call = load(ANNOTATED).integrations["call"]
+
+    assert isinstance(call, PagerDutySettings)
+    assert call.routing_key() == "replace-me"
+
+
+@pytest.mark.parametrize("line", [each for each in MINIMAL.read_text().splitlines() if each and each[0] != "#"])
+def test_no_line_of_the_smallest_can_be_left_out(line: str, tmp_path: Path) -> None:
+    shorter = tmp_path / "shorter.yaml"
+    shorter.write_text(MINIMAL.read_text().replace(f"{line}\n", ""))
+
+    with pytest.raises(ConfigurationError):
+        load(shorter)
+
+
+@pytest.mark.parametrize(
+    ("severity", "sev"),
+    [("critical", Sev.SEV_2), ("warning", Sev.SEV_4), ("info", Sev.SEV_5), ("none", None), ("CRITICAL", Sev.SEV_2)],
+)
+@pytest.mark.parametrize("path", [ANNOTATED, MINIMAL, DEMO], ids=lambda path: path.stem)
+def test_the_severity_label_decides(path: Path, severity: str, sev: Sev | None) -> None:
+    assert load(path).routing.grader.grade(alert(severity=severity)).sev is sev
+
+
+def test_the_demo_calls_nobody() -> None:
+    assert set(load(DEMO).integrations.values()) == {ConsoleSettings()}
+
+
+def test_the_demo_files_a_ticket_with_an_assignee_for_a_bug_of_the_checkout() -> None:
+    demo = load(DEMO)
+    bug = alert(kind="bug", service="checkout", severity="info")
+    owner = demo.routing.ownership.of(bug.labels).owner
+
+    assert demo.routing.grader.grade(bug).sev is Sev.SEV_5
+    assert demo.routing.responses[Sev.SEV_5] == ("jira",)
+    assert owner is not None
+    assert demo.teams[owner].jira_assignee == demo.people["ana"]
+
+
+def test_the_demo_keeps_its_database_out_of_the_repository() -> None:
+    assert load(DEMO).store_path.resolve() == CONFIG.parent / ".data" / "demo.db"
+
+
+def test_every_comment_that_says_default_is_near_a_key() -> None:
+    assert len(re.findall(r"[Dd]efault", ANNOTATED.read_text())) > 15

@@ -1,0 +1,94 @@
+"""Slack's messages as data: limits hold whatever the text, and an escape is never cut in half."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from slack_sdk.models.blocks import Block
+
+from sevrouter.domain.delivery import NoticeKind
+from sevrouter.domain.sev import Sev
+from sevrouter.notifiers.slack_message import inert, mention_of, message, reply
+from tests.notifiers.notices import a_notice, nasty
+
+Blocks = list[dict[str, Any]]
+
+
+def blocks_of(post: dict[str, object]) -> Blocks:
+    return cast("Blocks", post["blocks"])
+
+
+@given(st.text(alphabet=st.sampled_from("ab&<>…"), max_size=60), st.integers(min_value=8, max_value=40))
+def test_an_escaped_text_fits_and_is_a_beginning_of_the_whole(text: str, limit: int) -> None:
+    escaped = inert(text, limit)
+    assert len(escaped) <= limit
+    assert not re.search(r"[<>]|&(?!amp;|lt;|gt;)", escaped)
+    shown = html.unescape(escaped)
+    assert shown == text or text.startswith(shown.removesuffix("…").rstrip())
+
+
+def test_a_text_that_just_fits_is_whole() -> None:
+    assert inert("a" * 10, 10) == "a" * 10
+    assert inert("<<", 8) == "&lt;&lt;"
+    assert inert("<<a", 8) == "&lt;…"
+
+
+@pytest.mark.parametrize("character", ["a", "&", "数", "🔥", '"', "\n"])
+def test_the_longest_texts_stay_within_the_limits_of_blocks(character: str) -> None:
+    notice = a_notice(
+        **{**nasty(character * 100_000), "why": (character * 500,) * 200},
+        links={name: f"https://example.com/?{'a&' * 900}" for name in ("Source", "Runbook", "Dashboard")},
+    )
+    blocks = blocks_of(message(notice, mention="S0PAY"))
+    assert len(blocks) <= 50
+    for block in blocks:
+        parsed = Block.parse(block)
+        assert parsed is not None
+        parsed.to_dict()
+    assert sum(len(found) for found in re.findall(r"'text': '([^']*)'", repr(blocks))) <= 13_000
+
+
+def test_an_address_that_cannot_be_shown_whole_is_left_out() -> None:
+    post = message(a_notice(links={"Source": f"https://example.com/?{'&' * 1_990}"}), mention=None)
+    assert "example.com" not in repr(post)
+
+
+def test_the_lock_screen_shows_the_title_and_the_state() -> None:
+    post = message(a_notice(title="[SEV-2] a <b>"), mention="S0PAY")
+    assert post["text"] == "[SEV-2] a &lt;b&gt; (opened)"
+
+
+def test_all_but_our_own_words_is_plain_text() -> None:
+    blocks = blocks_of(message(a_notice(links={}), mention="S0PAY"))
+    formatted = [block["text"]["text"] for block in blocks if block.get("text", {}).get("type") == "mrkdwn"]
+    assert formatted == ["<!subteam^S0PAY> this is yours: SEV-2"]
+    plain = [block["text"] for block in blocks if block.get("text", {}).get("type") == "plain_text"]
+    assert plain
+    assert all(text["emoji"] is False for text in plain)
+
+
+def test_a_resolve_needs_no_explanation_and_a_rise_does() -> None:
+    resolved = repr(reply(a_notice(NoticeKind.RESOLVED), mention="S0PAY"))
+    risen = repr(reply(a_notice(NoticeKind.ROSE, sev=Sev.SEV_1), mention="S0PAY"))
+    assert "customers affected" not in resolved
+    assert "customers affected" in risen
+
+
+@pytest.mark.parametrize(
+    ("identity", "mention"),
+    [
+        ("U0ANA", "<@U0ANA>"),
+        ("W12", "<@W12>"),
+        ("S0PAY", "<!subteam^S0PAY>"),
+        ("here", None),
+        ("U0\n", None),
+        (None, None),
+    ],
+)
+def test_only_users_and_user_groups_are_mentioned(identity: str | None, mention: str | None) -> None:
+    assert mention_of(identity) == mention

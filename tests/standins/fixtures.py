@@ -1,0 +1,38 @@
+"""The fake vendors as fixtures. Each one fails the test at its end when something happened that nobody expected."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest_asyncio
+
+from tests.standins.jira import Jira
+from tests.standins.pagerduty import PagerDuty
+from tests.standins.slack import Slack
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@pytest_asyncio.fixture
+async def pagerduty() -> AsyncIterator[PagerDuty]:
+    """One PagerDuty account."""
+    async with PagerDuty() as vendor:
+        yield vendor
+        vendor.assert_nothing_unexpected()
+
+
+@pytest_asyncio.fixture
+async def slack() -> AsyncIterator[Slack]:
+    """One Slack workspace."""
+    async with Slack() as vendor:
+        yield vendor
+        vendor.assert_nothing_unexpected()
+
+
+@pytest_asyncio.fixture
+async def jira() -> AsyncIterator[Jira]:
+    """One Jira site."""
+    async with Jira() as vendor:
+        yield vendor
+        vendor.assert_nothing_unexpected()
