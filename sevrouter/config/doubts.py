@@ -13,7 +13,7 @@ from sevrouter.domain.labels import Matcher, MatchOp
 from sevrouter.domain.measure import Threshold, parse_threshold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from sevrouter.config.document import Document
     from sevrouter.config.schema import Root, Rule
@@ -73,18 +73,24 @@ def _is_implied(lesser: Threshold, worse: Threshold) -> bool:
 
 
 def _never(steps: Steps, matchers: Sequence[Matcher]) -> Iterator[Doubt]:
-    pair = next((pair for one in matchers for pair in _contradictions(one, matchers)), None)
+    pair = contradiction(matchers)
     if pair is not None:
         yield (*steps, "matchers"), f"can never match: {pair[0]} and {pair[1]} exclude each other", ""
 
 
-def _contradictions(one: Matcher, matchers: Iterable[Matcher]) -> Iterator[tuple[Matcher, Matcher]]:
-    for other in matchers:
-        if other.name != one.name:
-            continue
-        opposite = (one.op, other.op) == (MatchOp.REGEX, MatchOp.NOT_REGEX) and one.value == other.value
-        if opposite or (one.op is MatchOp.EQUAL and not other.matches({one.name: one.value})):
-            yield one, other
+def contradiction(matchers: Sequence[Matcher]) -> tuple[Matcher, Matcher] | None:
+    """Two of the matchers that no label value meets both, as far as that is easy to see."""
+    fixed: dict[str, Matcher] = {}
+    for each in matchers:
+        if each.op is MatchOp.EQUAL:
+            fixed.setdefault(each.name, each)
+    for each in matchers:
+        one = fixed.get(each.name)
+        if one is not None and not each.matches({one.name: one.value}):
+            return one, each
+    wanted = {(each.name, each.value): each for each in matchers if each.op is MatchOp.REGEX}
+    unwanted = (each for each in matchers if each.op is MatchOp.NOT_REGEX)
+    return next(((wanted[key], each) for each in unwanted if (key := (each.name, each.value)) in wanted), None)
 
 
 def _mixed(steps: Steps, matchers: Sequence[Matcher], group_by: Sequence[str]) -> Iterator[Doubt]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Steps = tuple[str | int, ...]
 
 LONGEST_MESSAGE = 400
+# Looking for the nearest of many thousand words takes longer than a start may.
+MOST_SUGGESTIONS = 500
 
 _PLAIN_KEY = re.compile(r"[\w-]+")
 
@@ -86,6 +88,8 @@ def shown_path(steps: Steps) -> str:
 
 def did_you_mean(written: str, known: Sequence[str]) -> str:
     """A hint with the nearest known word, else all of them, else nothing."""
+    if len(known) > MOST_SUGGESTIONS:
+        return ""
     by_lower = {word.lower(): word for word in known}
     near = difflib.get_close_matches(written.lower(), list(by_lower), n=1)
     if near:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sevrouter.config.document import EACH, Document
+from sevrouter.config.document import EACH, Document, Tree
 from sevrouter.config.problem import Problem, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _INTEGRATIONS = ("call", "slack", "jira")
 
@@ -35,16 +35,16 @@ def check_references(document: Document) -> Iterator[Problem]:
     yield from _nowhere_to_go(document, "jira", "project")
 
 
-def _defined(document: Document, section: str) -> list[str]:
+def _defined(document: Document, section: str) -> Mapping[str, Tree]:
     tree = document.at(section)
-    return list(tree) if isinstance(tree, dict) else []
+    return tree if isinstance(tree, dict) else {}
 
 
 def _undefined(document: Document, pattern: tuple[str, ...], section: str, noun: str) -> Iterator[Problem]:
     known = _defined(document, section)
     for steps, name in document.find(*pattern):
         if isinstance(name, str) and name and name not in known:
-            hint = did_you_mean(name, known) or f"define it under {section}"
+            hint = did_you_mean(name, list(known)) or f"define it under {section}"
             yield document.problem(steps, f"the {noun} {name!r} is not defined", hint=hint)
 
 

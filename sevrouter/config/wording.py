@@ -5,6 +5,7 @@ Knows pydantic's error types so that nobody else has to, nor ever sees them.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from sevrouter.config.document import EACH, Document
@@ -42,7 +43,7 @@ _NOT_THE_SHAPE = {"tuple_type", "list_type", "dict_type", "model_type", "model_a
 
 def in_plain_words(document: Document, error: ValidationError) -> Iterator[Problem]:
     """The problems that pydantic found."""
-    schema = Root.model_json_schema()
+    schema = _schema()
     for found in error.errors(include_url=False):
         loc = tuple(step for step in found["loc"] if step != "[key]")
         steps = _as_written(document, loc)
@@ -73,6 +74,11 @@ def _problem(document: Document, schema: Mapping[str, Any], found: ErrorDetails,
             if kind_of_error in _NOT_THE_SHAPE:
                 message += f", not {kind(document.at(*steps))}"
             return document.problem(steps, message, hint=_HINTS.get(kind_of_error, ""), at_key=at_key)
+
+
+@functools.cache
+def _schema() -> Mapping[str, Any]:
+    return Root.model_json_schema()
 
 
 def _known_types(schema: Mapping[str, Any], loc: Steps) -> str:

@@ -165,7 +165,9 @@ def observe(record: AlertRecord | None, alert: Alert, *, received_at: datetime) 
     if record is None:
         return Change.NEVER_FIRED
     if record.status is AlertStatus.RESOLVED:
-        return Change.DUPLICATE
+        # An episode that began after the closed one and is over too: its `firing` may still come, and is stale then.
+        is_another = record.closed_until is not None and alert.starts_at > record.closed_until
+        return Change.NEVER_FIRED if is_another else Change.DUPLICATE
     ended = alert.ends_at or alert.starts_at
     is_older_episode = alert.starts_at < record.starts_at and ended <= record.starts_at
     return Change.STALE_RESOLVED if is_older_episode else Change.RESOLVED

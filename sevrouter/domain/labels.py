@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 REMEMBERED_VALUES = 4096
 # Characters; a longer value is matched anew each time rather than kept.
 LONGEST_REMEMBERED = 500
-# A longer value is not worth its memory: thousands of a megabyte each would be the daemon's.
-LONGEST_REMEMBERED = 1_000
 
 
 class MatcherError(ValueError):
@@ -64,8 +62,6 @@ class Matcher:
         known = self._remembered.get(value)
         if known is None:
             known = self._pattern.fullmatch(value) is not None
-            if len(value) > LONGEST_REMEMBERED:
-                return known
             if len(value) > LONGEST_REMEMBERED:
                 return known
             if len(self._remembered) >= REMEMBERED_VALUES:

@@ -6,6 +6,7 @@ Knows the few nodes that a ticket needs, and how a document is cut to a length. 
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 Node = dict[str, object]
 
-# Characters of the document as it is sent.
+# Characters of the document as it is sent, counted as Java counts them.
 LONGEST_DOCUMENT = 32_767
 
 CUT = "… cut here: the whole is longer than a ticket can hold."
@@ -59,8 +60,9 @@ def document(blocks: Iterable[Node], *, last: Node | None = None, limit: int = L
 
 
 def size(node: Mapping[str, object]) -> int:
-    """How many characters a node is long as it is sent."""
-    return len(json.dumps(node, ensure_ascii=False, separators=(",", ":")))
+    """How many characters a node is long as it is sent, an emoji counted as two."""
+    sent = json.dumps(node, ensure_ascii=False, separators=(",", ":"))
+    return len(sent.encode("utf-16-le", errors="surrogatepass")) // 2
 
 
 def _document(blocks: list[Node]) -> Node:
@@ -91,7 +93,11 @@ def _cut(node: Node, room: int) -> Node | None:
 
 
 def _cut_text(node: Node, room: int) -> Node | None:
-    value = str(node["text"])
-    # A character is one or more when it is sent, so taking away as many as are too many is always enough.
-    keep = len(value) - (size(node) - room) - 1
-    return {**node, "text": f"{value[:keep]}…"} if keep > 0 else None
+    # A character is at least one when it is sent, and quotes are two.
+    value = str(node["text"])[: max(room, 0)]
+
+    def beginning(length: int) -> Node:
+        return {**node, "text": f"{value[:length]}…"}
+
+    keep = bisect_right(range(len(value) + 1), room, key=lambda length: size(beginning(length))) - 1
+    return beginning(keep) if keep > 0 else None

@@ -6,7 +6,6 @@ Pure: knows HTTP's words and our outcomes. Must not know a vendor or a connectio
 from __future__ import annotations
 
 import enum
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -113,7 +112,8 @@ def _wish(text: str, now: datetime) -> timedelta | None:
         seconds = float(text)
     except ValueError:
         return _until(text, now)
-    return timedelta(seconds=min(seconds, LONGEST_WISH.total_seconds())) if not math.isnan(seconds) else None
+    # Not `< 0`: that would let "nan" pass.
+    return timedelta(seconds=min(seconds, LONGEST_WISH.total_seconds())) if seconds >= 0 else None
 
 
 def _until(text: str, now: datetime) -> timedelta | None:

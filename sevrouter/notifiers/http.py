@@ -126,7 +126,7 @@ def failure_of(error: Exception, secrets: Sequence[str]) -> Failure:
     match error:
         case RedirectRefusedError():
             return Rejected(OutcomeReason.REFUSED, detail)
-        case aiohttp.InvalidURL():
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
             return Rejected(OutcomeReason.NOT_CONFIGURED, detail)
         case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
             return Retry(OutcomeReason.UNREACHABLE, detail)

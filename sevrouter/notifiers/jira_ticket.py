@@ -29,11 +29,17 @@ def fields(
     known: dict[str, object] = {
         "project": {"key": project},
         "issuetype": {"name": issue_type},
-        "summary": one_line(notice.title, LONGEST_SUMMARY) or str(notice.sev),
+        "summary": _summary(notice.title) or str(notice.sev),
         "description": description(notice),
         "labels": list(dict.fromkeys([*labels, OWN_LABEL, notice.key])),
     }
     return known | {"assignee": {"accountId": assignee}} if assignee else known
+
+
+def _summary(title: str) -> str:
+    # Jira counts as Java does: a character beyond the first 65,536 is two.
+    doubled = sum(character > "\uffff" for character in title[:LONGEST_SUMMARY])
+    return one_line(title, LONGEST_SUMMARY - doubled)
 
 
 def description(notice: Notice) -> adf.Node:

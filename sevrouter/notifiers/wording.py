@@ -34,7 +34,7 @@ def facts(notice: Notice) -> dict[str, str]:
         "System": notice.system or "unknown",
         "Owner": notice.owner or "nobody",
         "Since": instant(notice.opened_at),
-        "Alerts firing": str(notice.firing),
+        "Firing": str(notice.firing),
     }
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sevrouter.config.doubts import _contradictions, _is_implied
+from sevrouter.config.doubts import _is_implied, contradiction
 from sevrouter.domain.labels import parse_matcher
 from sevrouter.domain.measure import parse_threshold
 from sevrouter.domain.sev import Sev
@@ -62,4 +62,4 @@ def test_a_bound_in_the_shadow_is_never_crossed_alone(worse: str, lesser: str) -
 def test_matchers_that_can_be_met_together_are_no_contradiction(matchers: list[str]) -> None:
     parsed = [parse_matcher(text) for text in matchers]
 
-    assert [pair for one in parsed for pair in _contradictions(one, parsed)] == []
+    assert contradiction(parsed) is None

@@ -248,7 +248,7 @@ JUNK = st.recursive(
 )
 
 
-@settings(max_examples=4000, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(tree=mutated(EXAMPLE, JUNK))
 def test_whatever_stands_in_place_of_a_value_it_loads_or_is_refused_in_plain_words(write: Write, tree: Any) -> None:
     path = write(yaml.safe_dump(tree, allow_unicode=True, sort_keys=False))

@@ -62,6 +62,7 @@ def test_a_path_can_be_found_again_in_the_file(steps: Steps, text: str) -> None:
         ("RULES", ["rules", "responses"], "did you mean 'rules'?"),
         ("xyz", ["rules", "responses"], "known: rules, responses"),
         ("xyz", [], ""),
+        ("rule", ["rules"] * 501, ""),
     ],
 )
 def test_the_nearest_known_word_is_suggested(written: str, known: list[str], hint: str) -> None:

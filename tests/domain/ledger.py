@@ -38,12 +38,14 @@ class Ledger:
         self.facts: list[Fact] = []
         self.planned: list[Planned] = []
         self.changes: list[Change] = []
+        self._members: set[bytes] = set()
         self._grader = grader
         self._policy = policy or IncidentPolicy()
         self._responses = responses or {}
 
     def take(self, alerts: Sequence[Alert], *, minute: float, truncated: bool = False) -> None:
         """One webhook."""
+        self._members = set()
         observations = [self._observe(alert, minute) for alert in alerts]
         self.changes += [each.change for each in observations]
         folded = fold(
@@ -59,10 +61,8 @@ class Ledger:
         self.incident = incident and replace(incident, id=1)
         self.facts += [entry.fact for entry in folded.facts]
         self.planned += planned
-        for each in observations:
-            record = self.records.get(each.alert.digest)
-            if record is not None and record.status is AlertStatus.FIRING and record.sev and not record.incident_id:
-                self.records[record.digest] = replace(record, incident_id=1)
+        for digest in self._members:
+            self.records[digest] = replace(self.records[digest], incident_id=1)
 
     def wait(self, *, minute: float) -> None:
         """Nothing comes until then, and the quiet time is looked at."""
@@ -83,7 +83,15 @@ class Ledger:
         change = observe(record, alert, received_at=at(minute))
         if change in REMEMBERED:
             self.records[alert.digest] = _after(record, alert, verdict, change, minute)
+            self._joins(alert, verdict, change)
         return Observation(change, alert, record, verdict)
+
+    def _joins(self, alert: Alert, verdict: Verdict | None, change: Change) -> None:
+        # A webhook may name an alert twice: what it is in the end counts.
+        if verdict is not None and verdict.sev is not None:
+            self._members.add(alert.digest)
+        elif change is not Change.CHANGED:
+            self._members.discard(alert.digest)
 
 
 def _after(

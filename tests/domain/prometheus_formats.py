@@ -48,14 +48,11 @@ def humanize_duration(seconds: float) -> str:
     if abs(seconds) < 1:
         return _scaled_up(seconds) + "s"
     sign, whole = ("-" if seconds < 0 else ""), int(abs(seconds))
-    days, hours, minutes = whole // 86_400, whole // 3_600 % 24, whole // 60 % 60
-    if days:
-        return f"{sign}{days}d {hours}h {minutes}m {whole % 60}s"
-    if hours:
-        return f"{sign}{hours}h {minutes}m {whole % 60}s"
-    if minutes:
-        return f"{sign}{minutes}m {whole % 60}s"
-    return f"{sign}{four_digits(abs(seconds))}s"
+    if whole < 60:
+        return f"{sign}{four_digits(abs(seconds))}s"
+    parts = [(whole // 86_400, "d"), (whole // 3_600 % 24, "h"), (whole // 60 % 60, "m"), (whole % 60, "s")]
+    first = next(number for number, (count, _) in enumerate(parts) if count)
+    return sign + " ".join(f"{count}{unit}" for count, unit in parts[first:])
 
 
 def _scaled_down(number: float, prefixes: list[str], step: int) -> str:

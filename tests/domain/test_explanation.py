@@ -55,7 +55,17 @@ def test_a_clean_line_stays_as_it_is(text: str) -> None:
     assert one_line(line) == line
 
 
-@pytest.mark.parametrize("text", ["plain", "grüße 😀", "a👩\u200d💻b", "می\u200cخواهم", "日本語", "<!channel> & {x}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "plain",
+        "grüße 😀",
+        "a👩\u200d💻b",
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+        "日本語",
+        "<!channel> & {x}",
+    ],
+)
 def test_what_is_clean_already_is_not_touched(text: str) -> None:
     assert one_line(text) == text
 
@@ -181,7 +191,7 @@ METADATA = [
     "http://169.254.169.254/latest/meta-data/", "http://169.254.169.254./", "http://169.254.170.2/",
     "http://2852039166/", "http://0xa9fea9fe/", "http://0XA9FEA9FE/", "http://0xa9.0xfe.0xa9.0xfe/",
     "http://0251.0376.0251.0376/", "http://169.254.43518/", "http://169.16689662/", "http://025177524776/",
-    "http://169.254.169%2e254/", "http://169.254.169。254/", "http://１６９.２５４.１６９.２５４/", "http://①⑥⑨.254.169.254/",
+    "http://169.254.169%2e254/", "http://169.254.169。254/", "http://\uff11\uff16\uff19.254.169.\uff12\uff15\uff14/", "http://①⑥⑨.254.169.254/",
     "http://[::ffff:169.254.169.254]/", "http://[::ffff:a9fe:a9fe]/", "http://[fe80::1]/", "http://[fe80::1%25eth0]/",
     "http://[64:ff9b::a9fe:a9fe]/", "http://[2002:a9fe:a9fe::]/",
     "http://[fd00:ec2::254]/", "http://[fd00:0ec2:0:0:0:0:0:254]/", "http://[fd00:ec2::254%251]/",

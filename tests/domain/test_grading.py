@@ -210,6 +210,7 @@ def test_the_index_finds_what_a_reader_of_all_rules_finds(given_rules: list[Rule
     for alert in given_alerts * 2:
         expected = [rule for rule in given_rules if all_match(rule.matchers, alert.labels)]
         assert list(grader.rules_for(alert)) == expected
+        assert grader.grade(alert) == Grader(given_rules, unmatched=Sev.SEV_2).grade(alert)
 
 
 @given(st.data())
@@ -266,7 +267,7 @@ def test_an_unreadable_measure_is_never_milder_than_any_value(
 
 
 def test_more_label_sets_than_are_remembered_are_graded_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grading, "REMEMBERED_LABEL_SETS", 3)
+    monkeypatch.setattr(grading, "REMEMBERED_CASES", 3)
     grader = Grader([fixed("even", Sev.SEV_1, 'pod=~"[0-9]*[02468]"')], unmatched=Sev.SEV_4)
     for _ in range(2):
         graded = [grader.grade(firing(pod=str(number))).sev for number in range(10)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import re2
 from hypothesis import given
@@ -77,7 +79,7 @@ def test_what_is_no_matcher_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("pattern", ["(", "*", "[a", "(?=look)", r"(a)\1", "(?P<x", "a{2000}", "\ud800"])
 def test_a_regular_expression_that_re2_does_not_know_is_refused_by_name(pattern: str) -> None:
-    with pytest.raises(ValueError, match="RE2|lone surrogate"):
+    with pytest.raises(ValueError, match=r"RE2|lone surrogate"):
         parse_matcher(f'name=~"{pattern}"')
 
 
@@ -97,10 +99,8 @@ def test_a_regular_expression_is_read_back_as_it_is_shown(op: MatchOp, value: st
 
 @given(st.text(st.characters(exclude_categories=[]), max_size=30))
 def test_any_text_is_a_matcher_or_refused_and_never_anything_else(text: str) -> None:
-    try:
-        parse_matcher(text)
-    except MatcherError as error:
-        assert str(error)
+    with contextlib.suppress(MatcherError):
+        assert parse_matcher(text).name
 
 
 @pytest.mark.parametrize("value", ["", "x", "a\nb"])

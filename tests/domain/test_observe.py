@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sevrouter.domain.alert import Alert, AlertRecord
 from sevrouter.domain.incident import Change, closed_until, observe
 from tests.domain.building import NOW, at, firing, record_of, resolved
+
+if TYPE_CHECKING:
+    from sevrouter.domain.alert import Alert, AlertRecord
 
 YEAR_1 = datetime.min.replace(tzinfo=UTC)
 YEAR_9999 = datetime.max.replace(tzinfo=UTC)
@@ -57,6 +60,10 @@ def test_a_resolve_whose_end_cannot_be_read_is_believed() -> None:
 
 def test_a_second_resolve_is_a_duplicate() -> None:
     assert observe(closed(), resolved(end=10), received_at=at(12)) is Change.DUPLICATE
+
+
+def test_a_resolve_of_a_later_episode_that_was_never_seen_firing_is_remembered() -> None:
+    assert observe(closed(end=10), resolved(start=20, end=30), received_at=at(31)) is Change.NEVER_FIRED
 
 
 def test_a_late_resolve_of_an_older_episode_resolves_nothing() -> None:

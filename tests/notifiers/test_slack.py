@@ -36,7 +36,7 @@ async def test_an_opened_incident_is_told_to_its_owners_with_all_that_explains_i
         "System: checkout",
         "Owner: payments",
         "Since: 2026-01-31 09:00:00 UTC",
-        "Alerts firing: 3",
+        "Firing: 3",
         a_notice().why[0],
         a_notice().why[1],
         "Since the last deployment.",

@@ -15,45 +15,39 @@ from tests.real.receiver import WebhookReceiver
 if TYPE_CHECKING:
     from pathlib import Path
 
-ALWAYS = {
-    "alert": "Always",
-    "expr": "vector(42)",
+# True as soon as Prometheus has scraped.
+SCRAPED = {
+    "alert": "Scraped",
+    "expr": 'up{job="alertmanager"} == 1',
     "labels": {"severity": "critical", "service": "checkout"},
     "annotations": {"summary": "It is {{ $value }}."},
 }
 
 
-async def test_a_rule_of_a_real_prometheus_reaches_a_webhook(
+async def test_what_a_real_prometheus_scrapes_and_finds_alarming_reaches_a_webhook(
     prometheus_binary: Path, alertmanager_binary: Path, tmp_path: Path
 ) -> None:
     async with (
         WebhookReceiver() as receiver,
         RealAlertmanager(alertmanager_binary, webhook_config(receiver.url), directory=tmp_path) as alertmanager,
         RealPrometheus(
-            prometheus_binary, directory=tmp_path, rules=[ALWAYS], alertmanagers=[alertmanager.url]
+            prometheus_binary,
+            directory=tmp_path,
+            rules=[SCRAPED],
+            scrape_configs=[scrape("alertmanager", alertmanager.url)],
+            alertmanagers=[alertmanager.url],
+            external_labels={"cluster": "eu-1"},
         ) as prometheus,
     ):
         payload = await receiver.wait_for(lambda payload: payload["status"] == "firing")
-        firing = await prometheus.query('ALERTS{alertstate="firing"}')
-
-    assert [sent["labels"]["service"] for sent in payload["alerts"]] == ["checkout"]
-    assert payload["commonAnnotations"] == {"summary": "It is 42."}
-    assert [sample.labels["alertname"] for sample in firing] == ["Always"]
-
-
-async def test_a_real_prometheus_scrapes_what_it_is_told_to(
-    prometheus_binary: Path, alertmanager_binary: Path, tmp_path: Path
-) -> None:
-    config = webhook_config("http://127.0.0.1:9/nobody")
-    async with (
-        RealAlertmanager(alertmanager_binary, config, directory=tmp_path) as alertmanager,
-        RealPrometheus(
-            prometheus_binary, directory=tmp_path, scrape_configs=[scrape("alertmanager", alertmanager.url)]
-        ) as prometheus,
-    ):
-        up = await prometheus.wait_for('up{job="alertmanager"} == 1')
-        assert [sample.value for sample in up] == [1.0]
+        firing = await prometheus.wait_for('ALERTS{alertstate="firing"}')
         assert [sample.value for sample in await prometheus.query("1 + 1")] == [2.0]
+
+    assert [(sent["labels"]["service"], sent["labels"]["cluster"]) for sent in payload["alerts"]] == [
+        ("checkout", "eu-1")
+    ]
+    assert payload["commonAnnotations"] == {"summary": "It is 1."}
+    assert [sample.labels["alertname"] for sample in firing] == ["Scraped"]
 
 
 async def test_the_payloads_of_tests_are_those_of_a_real_alertmanager(

@@ -20,8 +20,13 @@ def document_problems(document: object) -> Iterator[str]:
                 yield from _block_problems(block)
         case _:
             yield "Operation value must be an Atlassian Document (see the Atlassian Document Format)"
-    if len(json.dumps(document, ensure_ascii=False, separators=(",", ":"))) > LONGEST_TEXT:
+    if java_length(json.dumps(document, ensure_ascii=False, separators=(",", ":"))) > LONGEST_TEXT:
         yield "The entered text is too long. It exceeds the allowed limit of 32,767 characters."
+
+
+def java_length(text: str) -> int:
+    """How long Jira takes a text to be: an emoji is two."""
+    return len(text.encode("utf-16-le")) // 2
 
 
 def _block_problems(block: object) -> Iterator[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
-from tests.standins.adf import document_problems, text_of
+from tests.standins.adf import document_problems, java_length, text_of
 from tests.standins.vendor import WITHIN, Effect, Reply, Seen, Vendor
 
 EMAIL = "bot@example.com"
@@ -226,7 +226,7 @@ def _refused(status: int, message: str) -> Reply:
 def _summary_errors(summary: object) -> Iterator[tuple[str, str]]:
     if not isinstance(summary, str) or not summary.strip():
         yield "summary", "You must specify a summary of the issue."
-    elif len(summary) > 255:
+    elif java_length(summary) > 255:
         yield "summary", "Summary can't exceed 255 characters."
     elif len(summary.splitlines()) > 1:
         yield "summary", "The summary is invalid because it contains newline characters."

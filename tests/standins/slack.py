@@ -136,7 +136,7 @@ def _refused(error: str, *messages: str) -> Reply:
 def _message(post: Mapping[str, object], channel: str, ts: str) -> Message:
     blocks = post.get("blocks", [])
     assert isinstance(blocks, list)
-    texts = list(_texts(blocks))
+    texts = list(texts_of(blocks))
     # The fallback is only read aloud, but Slack looks for mentions in it all the same.
     active = [text["text"] for text in texts if text["type"] == "mrkdwn"] + [str(post["text"])]
     controls = [found for text in active for found in _CONTROL.findall(text)]
@@ -152,16 +152,17 @@ def _message(post: Mapping[str, object], channel: str, ts: str) -> Message:
     )
 
 
-def _texts(node: object) -> Iterator[Mapping[str, str]]:
+def texts_of(node: object) -> Iterator[Mapping[str, str]]:
+    """Every text object in some blocks."""
     match node:
         case {"type": "plain_text" | "mrkdwn" as kind, "text": str(text)}:
             yield {"type": kind, "text": text}
         case dict(members):
             for each in members.values():
-                yield from _texts(each)
+                yield from texts_of(each)
         case list(items):
             for each in items:
-                yield from _texts(each)
+                yield from texts_of(each)
 
 
 def _problems(post: Mapping[str, object]) -> Iterator[tuple[str, ...]]:
@@ -179,7 +180,7 @@ def _problems(post: Mapping[str, object]) -> Iterator[tuple[str, ...]]:
         return
     for block in blocks:
         yield from _block_problems(block)
-    if sum(len(each["text"]) for each in _texts(blocks)) > 13_000:
+    if sum(len(each["text"]) for each in texts_of(blocks)) > 13_000:
         yield ("msg_blocks_too_long",)
 
 
@@ -187,7 +188,7 @@ def _block_problems(block: object) -> Iterator[tuple[str, ...]]:
     if not isinstance(block, dict) or block.get("type") not in _BLOCKS:
         yield "invalid_blocks", f"unsupported {block!r}"
         return
-    if any(not text["text"] for text in _texts(block)):
+    if any(not text["text"] for text in texts_of(block)):
         yield "invalid_blocks", "must be more than 0 characters"
     if block["type"] == "header" and block["text"]["type"] != "plain_text":
         yield "invalid_blocks", "a header is plain text"

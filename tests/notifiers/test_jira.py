@@ -1,0 +1,356 @@
+"""Jira: one incident, one ticket, whatever is lost on the way; and what humans edited stays theirs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sevrouter.domain.delivery import Delivered, NoticeKind, OutcomeReason, Rejected, Retry, Unknown
+from sevrouter.domain.sev import Sev
+from sevrouter.notifiers.jira import SCHEDULE, SETTLE, Jira
+from tests.notifiers.notices import ANA, INJECTIONS, PAYMENTS, TEAMS, a_delivery, a_notice, nasty
+from tests.standins import jira as standin
+from tests.standins.adf import links_of
+
+if TYPE_CHECKING:
+    from sevrouter.notifiers.base import Notifier
+    from sevrouter.notifiers.http import Transport
+
+R = OutcomeReason
+KEY = a_notice().key
+FOLLOW_UPS = [NoticeKind.ROSE, NoticeKind.REOPENED, NoticeKind.RESOLVED]
+
+
+@pytest.fixture
+def notifier(jira: standin.Jira, transport: Transport) -> Jira:
+    return Jira(
+        transport,
+        url=f"{jira.url}/",
+        email=standin.EMAIL,
+        token=lambda: standin.TOKEN,
+        project="OPS",
+        labels=("from-alerts",),
+        teams=TEAMS,
+    )
+
+
+async def filed(notifier: Notifier, jira: standin.Jira) -> standin.Issue:
+    assert isinstance(await notifier.deliver(a_delivery()), Delivered)
+    return await jira.expect_issue()
+
+
+# Filing
+
+
+async def test_an_opened_incident_is_filed_with_all_that_explains_it(notifier: Jira, jira: standin.Jira) -> None:
+    outcome = await notifier.deliver(a_delivery(sev=Sev.SEV_5, title="[SEV-5] checkout: a typo"))
+    issue = await jira.expect_issue(r"^\[SEV-5\] checkout: a typo$", project="PAY", assignee="5b10ac8d")
+    assert outcome == Delivered(reference=issue.key)
+    assert issue.labels == ("from-alerts", "sevrouter", KEY)
+    assert issue.fields["issuetype"] == {"name": "Bug"}
+    for line in (
+        "SEV: SEV-5",
+        "System: checkout",
+        "Owner: payments",
+        "Since: 2026-01-31 09:00:00 UTC",
+        *a_notice().why,
+        a_notice().description,
+        "instance = 10.0.0.1:9090",
+        f"{KEY} · configuration c0ffee12",
+    ):
+        assert line in issue.description
+    assert links_of(issue.fields["description"]) == list(a_notice().links.values())
+
+
+@pytest.mark.parametrize("owner", [None, "nobody knows them"])
+async def test_what_nobody_owns_is_filed_in_the_default_project_for_nobody(
+    notifier: Jira, jira: standin.Jira, owner: str | None
+) -> None:
+    await notifier.deliver(a_delivery(owner=owner))
+    assert (await jira.expect_issue(project="OPS")).assignee is None
+
+
+async def test_a_team_without_a_project_still_has_its_assignee(jira: standin.Jira, transport: Transport) -> None:
+    teams = {"payments": replace(PAYMENTS, jira_project=None)}
+    notifier = Jira(
+        transport, url=jira.url, email=standin.EMAIL, token=lambda: standin.TOKEN, project="OPS", teams=teams
+    )
+    await notifier.deliver(a_delivery())
+    await jira.expect_issue(project="OPS", assignee="5b10ac8d")
+
+
+async def test_without_any_project_it_is_rejected_with_nothing_sent(jira: standin.Jira, transport: Transport) -> None:
+    notifier = Jira(transport, url=jira.url, email=standin.EMAIL, token=lambda: standin.TOKEN)
+    assert await notifier.deliver(a_delivery()) == Rejected(R.NOT_CONFIGURED, "neither payments nor Jira has a project")
+    assert jira.requests == []
+
+
+async def test_the_issue_type_is_the_configured_one(jira: standin.Jira, transport: Transport) -> None:
+    notifier = Jira(
+        transport, url=jira.url, email=standin.EMAIL, token=lambda: standin.TOKEN, issue_type="Task", teams=TEAMS
+    )
+    assert (await filed(notifier, jira)).fields["issuetype"] == {"name": "Task"}
+
+
+async def test_a_token_without_an_email_is_an_access_token(transport: Transport) -> None:
+    async with standin.Jira(email=None) as site:
+        notifier = Jira(transport, url=site.url, token=lambda: standin.TOKEN, project="OPS")
+        await filed(notifier, site)
+        assert site.requests[0].headers["Authorization"] == f"Bearer {standin.TOKEN}"
+        site.assert_nothing_unexpected()
+
+
+async def test_an_assignee_who_left_does_not_keep_a_ticket_from_being_filed(notifier: Jira, jira: standin.Jira) -> None:
+    jira.assignable.clear()
+    jira.allow_refusals()
+    outcome = await notifier.deliver(a_delivery())
+    issue = await jira.expect_issue()
+    assert issue.assignee is None
+    assert outcome == Delivered(reference=issue.key, detail="filed without its assignee, who cannot be assigned")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"errorMessages": [], "errors": {"assignee": "no", "summary": "no"}}',
+        '{"errorMessages": ["no"], "errors": {"assignee": "no"}}',
+        '{"errorMessages": [], "errors": ["assignee"]}',
+        '{"errorMessages": [], "errors": {}}',
+    ],
+)
+async def test_any_other_refusal_is_not_tried_again(notifier: Jira, jira: standin.Jira, body: str) -> None:
+    jira.fail_next(400, body=body)
+    assert isinstance(await notifier.deliver(a_delivery()), Rejected)
+    assert len(jira.requests) == 1
+
+
+async def test_a_person_without_an_account_is_not_assigned(jira: standin.Jira, transport: Transport) -> None:
+    teams = {"payments": replace(PAYMENTS, jira_assignee=replace(ANA, jira=None))}
+    notifier = Jira(transport, url=jira.url, email=standin.EMAIL, token=lambda: standin.TOKEN, teams=teams)
+    assert (await filed(notifier, jira)).assignee is None
+
+
+async def test_a_project_that_is_not_theirs_is_said_in_their_words(jira: standin.Jira, transport: Transport) -> None:
+    notifier = Jira(transport, url=jira.url, email=standin.EMAIL, token=lambda: standin.TOKEN, project="NOPE")
+    jira.allow_refusals()
+    assert await notifier.deliver(a_delivery()) == Rejected(
+        R.REFUSED, "answered 400: project: valid project is required"
+    )
+
+
+# An unknown create
+
+
+async def test_a_ticket_whose_answer_was_lost_is_found_and_not_filed_again(notifier: Jira, jira: standin.Jira) -> None:
+    jira.lose_answer()
+    assert isinstance(await notifier.deliver(a_delivery()), Unknown)
+    issue = await jira.expect_issue()
+    outcome = await notifier.deliver(a_delivery(unknowns=1))
+    assert outcome == Delivered(reference=issue.key, detail="found by its label")
+    assert jira.searches == [f'labels = "{KEY}" ORDER BY created ASC']
+
+
+async def test_while_search_lags_it_is_looked_for_and_not_filed_again(notifier: Jira, jira: standin.Jira) -> None:
+    jira.search_lag = 3
+    jira.garble_answer()
+    assert isinstance(await notifier.deliver(a_delivery()), Unknown)
+    issue = await jira.expect_issue()
+    for unknowns in (1, 2, 3):
+        outcome = await notifier.deliver(a_delivery(unknowns=unknowns))
+        assert isinstance(outcome, Unknown)
+        assert outcome.reason is R.NOT_VISIBLE_YET
+    assert await notifier.deliver(a_delivery(unknowns=4)) == Delivered(issue.key, detail="found by its label")
+
+
+async def test_what_no_search_shows_after_all_the_waits_is_filed_again(notifier: Jira, jira: standin.Jira) -> None:
+    jira.reset_before()
+    assert isinstance(await notifier.deliver(a_delivery()), Unknown)
+    for unknowns in range(1, len(SETTLE)):
+        assert isinstance(await notifier.deliver(a_delivery(unknowns=unknowns)), Unknown)
+    assert jira.issues == {}
+    outcome = await notifier.deliver(a_delivery(unknowns=len(SETTLE)))
+    assert outcome == Delivered(reference=(await jira.expect_issue()).key)
+    assert len(jira.searches) == len(SETTLE)
+
+
+async def test_after_a_second_unknown_create_it_is_looked_for_as_long_again(notifier: Jira, jira: standin.Jira) -> None:
+    for unknowns in range(len(SETTLE) + 1, 2 * len(SETTLE)):
+        outcome = await notifier.deliver(a_delivery(unknowns=unknowns))
+        assert isinstance(outcome, Unknown)
+        assert outcome.reason is R.NOT_VISIBLE_YET
+
+
+@pytest.mark.parametrize("kind", [NoticeKind.OPENED, *FOLLOW_UPS])
+async def test_a_search_that_fails_has_changed_nothing(notifier: Jira, jira: standin.Jira, kind: NoticeKind) -> None:
+    for status in (204, 408, 429, 500, 503):
+        jira.fail_next(status)
+        assert isinstance(await notifier.deliver(a_delivery(kind, unknowns=1)), Retry)
+    jira.reset_before()
+    assert isinstance(await notifier.deliver(a_delivery(kind, unknowns=1)), Retry)
+    jira.hang()
+    assert isinstance(await notifier.deliver(a_delivery(kind, unknowns=1)), Retry)
+    jira.fail_next(200, body="<html>log in</html>", content_type="text/html")
+    assert await notifier.deliver(a_delivery(kind, unknowns=1)) == Rejected(
+        R.UNREADABLE_ANSWER, "answered 200: <html>log in</html>"
+    )
+    assert jira.issues == {}
+
+
+@pytest.mark.parametrize(
+    "body", ['{"issues": null}', '{"issues": [{"id": "1"}]}', '{"issues": [{"key": "../../evil"}]}', "{}"]
+)
+async def test_a_search_whose_answer_cannot_be_read_files_nothing(
+    notifier: Jira, jira: standin.Jira, body: str
+) -> None:
+    jira.fail_next(200, body=body)
+    assert isinstance(await notifier.deliver(a_delivery(unknowns=1)), Rejected)
+    assert len(jira.requests) == 1
+
+
+async def test_a_503_that_says_when_is_a_retry(notifier: Jira, jira: standin.Jira) -> None:
+    jira.fail_next(503, headers={"Retry-After": "60"})
+    outcome = await notifier.deliver(a_delivery())
+    assert isinstance(outcome, Retry)
+    assert outcome.not_before is not None
+
+
+@pytest.mark.parametrize("key", ['"../admin"', '"PAY-1/../../x"', '"pay-1"', '"PAY-0"', '"PAY-1\\n"', "7", "null"])
+async def test_a_key_that_is_none_is_an_unreadable_answer(notifier: Jira, jira: standin.Jira, key: str) -> None:
+    jira.fail_next(201, body=f'{{"key": {key}}}')
+    outcome = await notifier.deliver(a_delivery())
+    assert isinstance(outcome, Unknown)
+    assert outcome.reason is R.UNREADABLE_ANSWER
+
+
+# Comments
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (NoticeKind.ROSE, "SEV-1: rose from SEV-2 at 2026-01-31 09:05:00 UTC"),
+        (NoticeKind.REOPENED, "SEV-1: reopened at 2026-01-31 09:05:00 UTC"),
+        (NoticeKind.RESOLVED, "SEV-1: resolved at 2026-01-31 09:05:00 UTC"),
+    ],
+)
+async def test_what_goes_on_is_a_comment_and_the_fields_stay_as_humans_left_them(
+    notifier: Jira, jira: standin.Jira, kind: NoticeKind, told: str
+) -> None:
+    issue = await filed(notifier, jira)
+    before = dict(issue.fields)
+    outcome = await notifier.deliver(a_delivery(kind, reference=issue.key, sev=Sev.SEV_1, previous_sev=Sev.SEV_2))
+    comment = await jira.expect_comment(issue.key, told)
+    assert outcome == Delivered(reference=issue.key)
+    assert comment.text.splitlines()[-1] == f"sevrouter · {KEY} · {kind.value} · 7"
+    assert issue.fields == before
+    assert {each.method for each in jira.requests} == {"POST"}
+
+
+async def test_a_comment_whose_answer_was_lost_is_not_posted_again(notifier: Jira, jira: standin.Jira) -> None:
+    issue = await filed(notifier, jira)
+    jira.lose_answer()
+    assert isinstance(await notifier.deliver(a_delivery(NoticeKind.RESOLVED, reference=issue.key)), Unknown)
+    await jira.expect_comment(issue.key, "resolved")
+    outcome = await notifier.deliver(a_delivery(NoticeKind.RESOLVED, reference=issue.key, unknowns=1))
+    assert outcome == Delivered(reference=issue.key, detail="found among the comments")
+
+
+async def test_a_comment_that_never_arrived_is_posted_again(notifier: Jira, jira: standin.Jira) -> None:
+    issue = await filed(notifier, jira)
+    jira.reset_before()
+    assert isinstance(await notifier.deliver(a_delivery(NoticeKind.RESOLVED, reference=issue.key)), Unknown)
+    outcome = await notifier.deliver(a_delivery(NoticeKind.RESOLVED, reference=issue.key, unknowns=1))
+    assert outcome == Delivered(reference=issue.key)
+    await jira.expect_comment(issue.key)
+
+
+async def test_the_comment_of_another_delivery_is_not_taken_for_this_one(notifier: Jira, jira: standin.Jira) -> None:
+    issue = await filed(notifier, jira)
+    another = replace(a_delivery(NoticeKind.RESOLVED, reference=issue.key), id=77)
+    await notifier.deliver(another)
+    await jira.expect_comment(issue.key)
+    await notifier.deliver(a_delivery(NoticeKind.RESOLVED, reference=issue.key, unknowns=1))
+    await jira.expect_comment(issue.key)
+
+
+async def test_a_look_at_the_comments_that_fails_has_changed_nothing(notifier: Jira, jira: standin.Jira) -> None:
+    issue = await filed(notifier, jira)
+    for status in (429, 500, 503):
+        jira.fail_next(status)
+        outcome = await notifier.deliver(a_delivery(NoticeKind.RESOLVED, reference=issue.key, unknowns=1))
+        assert isinstance(outcome, Retry)
+    assert issue.comments == []
+
+
+async def test_a_comment_on_an_issue_that_was_deleted_is_rejected(notifier: Jira, jira: standin.Jira) -> None:
+    jira.allow_refusals()
+    outcome = await notifier.deliver(a_delivery(NoticeKind.RESOLVED, reference="PAY-404"))
+    assert (type(outcome), outcome.reason) == (Rejected, R.NOT_FOUND)
+
+
+@pytest.mark.parametrize(("status", "expected"), [(429, Retry), (500, Unknown), (403, Rejected), (200, Rejected)])
+async def test_a_comment_has_the_same_outcomes(
+    notifier: Jira, jira: standin.Jira, status: int, expected: type[object]
+) -> None:
+    jira.fail_next(status)
+    assert isinstance(await notifier.deliver(a_delivery(NoticeKind.RESOLVED, reference="PAY-1")), expected)
+
+
+# Without a reference
+
+
+@pytest.mark.parametrize("kind", FOLLOW_UPS)
+async def test_without_a_reference_the_ticket_is_found_by_its_label(
+    notifier: Jira, jira: standin.Jira, kind: NoticeKind
+) -> None:
+    issue = await filed(notifier, jira)
+    outcome = await notifier.deliver(a_delivery(kind))
+    assert outcome == Delivered(reference=issue.key)
+    await jira.expect_comment(issue.key, kind.value)
+
+
+@pytest.mark.parametrize("kind", [NoticeKind.ROSE, NoticeKind.REOPENED])
+async def test_what_goes_on_without_a_ticket_gets_one(notifier: Jira, jira: standin.Jira, kind: NoticeKind) -> None:
+    outcome = await notifier.deliver(a_delivery(kind))
+    assert outcome == Delivered(reference=(await jira.expect_issue()).key)
+
+
+async def test_a_resolve_without_a_ticket_is_rejected(notifier: Jira, jira: standin.Jira) -> None:
+    outcome = await notifier.deliver(a_delivery(NoticeKind.RESOLVED))
+    assert outcome == Rejected(R.NOT_FOUND, "there is no ticket to comment on")
+    assert jira.issues == {}
+
+
+@pytest.mark.parametrize("reference", ["", "../../../admin", "PAY-1/comment", "pay-1", "PAY-1\n", "PAY-" + "1" * 300])
+async def test_a_reference_that_is_no_key_is_never_part_of_an_address(
+    notifier: Jira, jira: standin.Jira, reference: str
+) -> None:
+    await notifier.deliver(a_delivery(NoticeKind.RESOLVED, reference=reference))
+    assert [each.path for each in jira.requests] == ["/rest/api/3/search/jql"]
+
+
+# Text
+
+
+@pytest.mark.parametrize("text", INJECTIONS)
+async def test_text_from_an_alert_stays_literal(notifier: Jira, jira: standin.Jira, text: str) -> None:
+    await notifier.deliver(a_delivery(**nasty(text)))
+    issue = await jira.expect_issue()
+    assert issue.summary == f"[SEV-2] {' '.join(text.split())}"
+    assert text in issue.description
+    assert links_of(issue.fields["description"]) == list(a_notice().links.values())
+    assert issue.labels == ("from-alerts", "sevrouter", KEY)
+
+
+async def test_a_description_that_is_too_long_is_cut_and_says_so(notifier: Jira, jira: standin.Jira) -> None:
+    await notifier.deliver(a_delivery(why=("磁盘 " * 100,) * 100))
+    issue = await jira.expect_issue()
+    assert issue.description.splitlines()[-2].startswith("… cut here")
+    assert issue.description.splitlines()[-1].startswith(KEY)
+
+
+def test_the_waits_are_those_that_search_was_measured_to_need() -> None:
+    assert [wait.total_seconds() for wait in SCHEDULE.settle] == [30, 60, 120, 300]
+    assert (SCHEDULE.first.total_seconds(), SCHEDULE.longest.total_seconds()) == (2, 300)
