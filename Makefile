@@ -31,6 +31,9 @@ help: ## show this list
 	@echo '  ARGS="…" is handed on by run, test, bench and lock: make test ARGS="tests/domain -x"'
 
 run: $(RUNTIME) ## serve config/demo.yaml, which prints its calls and tickets
+	@echo 'Send it a first alert, from another terminal in this folder:'
+	@echo '  curl --data-binary @config/first-alert.json http://127.0.0.1:9095/webhook'
+	@echo
 	@$(BIN)/sevrouter serve --config config/demo.yaml $(ARGS)
 
 test: $(DEV) ## run every test, with a real Prometheus and Alertmanager

@@ -62,19 +62,23 @@ def _constant(text: str) -> Any:
 
 
 def clean(text: str) -> str:
-    """The text without surrogates, which nothing else could encode."""
-    return text if text.isascii() else text.translate(_SURROGATES)
+    """The plain text, not a `Number`, without surrogates: nothing else could be encoded."""
+    return str(text) if text.isascii() else text.translate(_SURROGATES)
 
 
 def number_text(value: Any) -> str:
-    """Any JSON value as the text that it is."""
+    """Any JSON value as the text that it is. Raises Unreadable."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:
         return ""
-    return clean(json.dumps(value, ensure_ascii=False))
+    try:
+        return clean(json.dumps(value, ensure_ascii=False))
+    except RecursionError:
+        # What could just be read may be nested too deeply to be written again.
+        raise Unreadable("nested too deeply") from None
 
 
 def text_map(value: Any, what: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from sevrouter.domain.alert import Alert, AlertStatus
-from sevrouter.ingest.lenient import Unreadable, load_json, number_text, text_map
+from sevrouter.ingest.lenient import Unreadable, clean, load_json, number_text, text_map
 from sevrouter.ingest.moments import read_end, read_start
 
 if TYPE_CHECKING:
@@ -82,13 +82,10 @@ def read_payload(body: bytes, *, received_at: datetime) -> Payload:
 def _take_member(payload: Payload, raw: msgspec.Raw, received_at: datetime) -> None:
     try:
         member = _member.decode(raw)
-    except _UNREADABLE:
+        values = {} if member.values is None else _values(load_json(bytes(member.values)))
+    except (*_UNREADABLE, Unreadable):
         _take_leniently(payload, bytes(raw), received_at)
         return
-    try:
-        values = {} if member.values is None else _values(load_json(bytes(member.values)))
-    except Unreadable:
-        values = {}
     payload.alerts.append(
         Alert(
             labels=member.labels,
@@ -138,7 +135,7 @@ def _alert(member: Any, received_at: datetime) -> Alert:
         status=_status(member.get("status")),
         starts_at=read_start(member.get("startsAt"), received_at=received_at),
         ends_at=read_end(member.get("endsAt")),
-        generator_url=member["generatorURL"] if isinstance(member.get("generatorURL"), str) else "",
+        generator_url=clean(member["generatorURL"]) if isinstance(member.get("generatorURL"), str) else "",
     )
 
 
@@ -150,7 +147,7 @@ def _status(value: Any) -> AlertStatus:
 def _values(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
         return {}
-    return {name: number_text(number) for name, number in value.items() if number is not None}
+    return {clean(name): number_text(number) for name, number in value.items() if number is not None}
 
 
 def _loaded(raw: msgspec.Raw | None) -> Any:
@@ -168,4 +165,4 @@ def _says_truncated(value: Any) -> bool:
 
 
 def _version(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value is None else number_text(value)
+    return "" if isinstance(value, dict | list) else number_text(value)

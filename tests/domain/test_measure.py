@@ -102,7 +102,8 @@ def test_what_people_write_is_read(text: str, expected: float) -> None:
     [
         "", " ", "abc", "%", "k", "s", ".", "-", "1,5", "1.234.567", "1,000", "12 of 40", "1..2", "5mm", "5 5", "1h30",
         "0x10", "1_000", "\u0663", "\uff11\uff12", "{{ $value }}", "<no value>", "%!f(string=x)", "1e", "--1", "5%%",
-        "5k%", "12.5\x00", "nano", "infinite", "1h-30m", "5\u00a0%", "3H", "$5", "€5", "5/s", "1dB", "1e5e5", "1m1", "\ud800",
+        "5k%", "12.5\x00", "nano", "infinite", "1h-30m", "5\u00a0%", "3H", "$5", "€5", "5/s", "1dB", "1e5e5", "1m1",
+        "\ud800",
     ],
 )  # fmt: skip
 def test_what_is_no_number_is_not_taken_for_one(text: str) -> None:

@@ -42,15 +42,15 @@ class Rig:
 
 @pytest_asyncio.fixture
 async def transport() -> AsyncIterator[Transport]:
-    """Wait a quarter of a second for an answer."""
-    async with open_transport(connect_within=0.25, answer_within=0.25) as opened:
+    """Wait for an answer as long as a busy machine may need."""
+    async with open_transport() as opened:
         yield opened
 
 
 @pytest_asyncio.fixture
-async def patient() -> AsyncIterator[Transport]:
-    """Wait as long as in production."""
-    async with open_transport() as opened:
+async def impatient() -> AsyncIterator[Transport]:
+    """Wait a tenth of a second for an answer, for tests in which there is none."""
+    async with open_transport(answer_within=0.1) as opened:
         yield opened
 
 
@@ -84,14 +84,26 @@ def _jira(vendor: jira_standin.Jira, transport: Transport) -> Rig:
     )
 
 
+Vendors = dict[str, Callable[[Transport], Rig]]
+
+
+@pytest.fixture
+def vendors(pagerduty: pagerduty_standin.PagerDuty, slack: slack_standin.Slack, jira: jira_standin.Jira) -> Vendors:
+    """Every integration's rig, by its name, for a transport."""
+    return {
+        "pagerduty": lambda transport: _pagerduty(pagerduty, transport),
+        "slack": lambda transport: _slack(slack, transport),
+        "jira": lambda transport: _jira(jira, transport),
+    }
+
+
 @pytest.fixture(params=["pagerduty", "slack", "jira"])
-def rig(
-    request: pytest.FixtureRequest,
-    transport: Transport,
-    pagerduty: pagerduty_standin.PagerDuty,
-    slack: slack_standin.Slack,
-    jira: jira_standin.Jira,
-) -> Rig:
+def rig(request: pytest.FixtureRequest, vendors: Vendors, transport: Transport) -> Rig:
     """Each integration in turn."""
-    rigs = {"pagerduty": _pagerduty(pagerduty, transport), "slack": _slack(slack, transport)}
-    return (rigs | {"jira": _jira(jira, transport)})[request.param]
+    return vendors[request.param](transport)
+
+
+@pytest.fixture(params=["pagerduty", "slack", "jira"])
+def impatient_rig(request: pytest.FixtureRequest, vendors: Vendors, impatient: Transport) -> Rig:
+    """Each integration in turn, with a transport that does not wait."""
+    return vendors[request.param](impatient)

@@ -24,9 +24,10 @@ async def printed(integration: str, kind: NoticeKind = NoticeKind.OPENED, **chan
 
 
 async def test_a_call_says_who_is_called_and_why() -> None:
+    since = "2026-01-31 09:00:00 UTC"
     assert await printed("call") == [
         "☎ CALL ana (+4930123456): [SEV-2] checkout: too many errors (HighErrorRate)",
-        "  SEV: SEV-2 · State: opened · System: checkout · Owner: payments · Since: 2026-01-31 09:00:00 UTC · Firing: 3",
+        f"  SEV: SEV-2 · State: opened · System: checkout · Owner: payments · Since: {since} · Firing: 3",
         "  because SEV-2 by rule 'customers affected': annotation users_affected_percent '12.5' >= 5",
         "  because SEV-3 by rule 'label'",
         "  | More than 5 % of the requests fail.",

@@ -157,9 +157,9 @@ async def test_a_lost_answer_is_unknown_although_it_was_done(rig: Rig) -> None:
     await rig.claim()
 
 
-async def test_no_answer_in_time_is_unknown(rig: Rig) -> None:
-    rig.vendor.hang()
-    assert is_(await rig.notifier.deliver(a_delivery()), (Unknown, R.TIMED_OUT))
+async def test_no_answer_in_time_is_unknown(impatient_rig: Rig) -> None:
+    impatient_rig.vendor.hang()
+    assert is_(await impatient_rig.notifier.deliver(a_delivery()), (Unknown, R.TIMED_OUT))
 
 
 async def test_a_cut_body_is_unknown_whatever_its_status(rig: Rig) -> None:

@@ -189,13 +189,18 @@ async def test_a_search_that_fails_has_changed_nothing(notifier: Jira, jira: sta
         assert isinstance(await notifier.deliver(a_delivery(kind, unknowns=1)), Retry)
     jira.reset_before()
     assert isinstance(await notifier.deliver(a_delivery(kind, unknowns=1)), Retry)
-    jira.hang()
-    assert isinstance(await notifier.deliver(a_delivery(kind, unknowns=1)), Retry)
     jira.fail_next(200, body="<html>log in</html>", content_type="text/html")
     assert await notifier.deliver(a_delivery(kind, unknowns=1)) == Rejected(
         R.UNREADABLE_ANSWER, "answered 200: <html>log in</html>"
     )
     assert jira.issues == {}
+
+
+async def test_a_search_without_an_answer_has_changed_nothing(jira: standin.Jira, impatient: Transport) -> None:
+    jira.hang()
+    notifier = Jira(impatient, url=jira.url, email=standin.EMAIL, token=lambda: standin.TOKEN, project="OPS")
+    outcome = await notifier.deliver(a_delivery(unknowns=1))
+    assert (type(outcome), outcome.reason) == (Retry, R.TIMED_OUT)
 
 
 @pytest.mark.parametrize(

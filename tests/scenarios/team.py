@@ -5,18 +5,14 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from tests.standins.jira import EMAIL, TOKEN
 from tests.standins.jira import Jira as JiraSite
-from tests.standins.pagerduty import ROUTING_KEY
+from tests.standins.pagerduty import ROUTING_KEY, PagerDuty
 from tests.standins.slack import TOKEN as SLACK_TOKEN
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.standins.pagerduty import PagerDuty
-    from tests.standins.slack import Slack
+from tests.standins.slack import Slack
 
 ANA = "5b10ac8d"
 WEBHOOK_TOKEN = "webhook-token-of-the-tests"
@@ -90,7 +86,7 @@ class Team:
                     "slack": {"channel": "C0PAY", "mention": "S0PAY"},
                     "jira": {"project": "PAY", "assignee": "ana"},
                 },
-                "platform": {"slack": {"channel": "C0OPS"}, "jira": {"project": "OPS"}},
+                "platform": {"slack": {"channel": "C0DEFAULT"}, "jira": {"project": "OPS"}},
             },
             "people": {"ana": {"jira": ANA}},
             "integrations": {

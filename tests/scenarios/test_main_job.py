@@ -59,7 +59,7 @@ async def test_a_firing_rule_becomes_a_call_a_thread_and_a_ticket_and_ends_with_
             await prometheus.wait_for('sevrouter_incidents{sev="SEV-2",state="triggered"} == 1')
             await prometheus.wait_for('sevrouter_deliveries_total{integration="call",outcome="delivered"} == 1')
             await prometheus.wait_for('sevrouter_delivery_latency_seconds_count{integration="jira"} == 1')
-            await prometheus.wait_for('sum(sevrouter_outbox_pending) == 0 and sum(sevrouter_dead_letters) == 0')
+            await prometheus.wait_for("sum(sevrouter_outbox_pending) == 0 and sum(sevrouter_dead_letters) == 0")
             await prometheus.wait_for("sevrouter_config_last_reload_successful == 1")
 
         # Prometheus is gone, and Alertmanager takes what it no longer hears of for resolved.

@@ -1,0 +1,98 @@
+"""What the rooms around the domain share: a clock that tests move, a routing as a small team has it, a look into tables."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import text
+
+from sevrouter.domain.grading import Grader
+from sevrouter.domain.incident import IncidentPolicy
+from sevrouter.domain.ownership import Ownership, System
+from sevrouter.domain.routing import Routing
+from sevrouter.domain.sev import Sev
+from tests.domain.building import CONFIG, NOW, by_number, by_word, fixed
+from sevrouter.domain.labels import parse_matcher
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sevrouter.domain.grading import Rule
+    from sevrouter.store.sqlite import SqliteStore
+
+RULES = (
+    by_word("severity label", {"critical": Sev.SEV_2, "warning": Sev.SEV_4, "info": Sev.SEV_5, "none": None},
+            'severity=~".+"'),
+    by_number("customers affected", {Sev.SEV_1: ">= 25", Sev.SEV_2: ">= 5", Sev.SEV_3: "> 0"}, 'slo="availability"'),
+    fixed("not an incident", None, 'alertname="Watchdog"'),
+)  # fmt: skip
+RESPONSES = {
+    Sev.SEV_1: ("call", "slack"),
+    Sev.SEV_2: ("call", "slack"),
+    Sev.SEV_3: ("slack",),
+    Sev.SEV_4: ("slack",),
+    Sev.SEV_5: ("jira",),
+}
+TABLES = (
+    "alerts",
+    "alert_states",
+    "history",
+    "incidents",
+    "timeline",
+    "deliveries",
+    "delivery_references",
+    "quarantine",
+)
+
+
+class MovedClock:
+    """The time of a test, which stands still until it is moved."""
+
+    def __init__(self, now: datetime = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, *, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
+        """Let time pass."""
+        self.now += timedelta(hours=hours, minutes=minutes, seconds=seconds)
+
+
+def routing(
+    *,
+    rules: tuple[Rule, ...] = RULES,
+    unmatched: Sev = Sev.SEV_2,
+    group_by: tuple[str, ...] = ("cluster", "service", "alertname"),
+    default_owner: str | None = None,
+    give_up_after: timedelta = timedelta(hours=24),
+    config_hash: str = CONFIG,
+) -> Routing:
+    """What decides: severity words, a share of customers, one system with an owner."""
+    return Routing(
+        grader=Grader(rules, unmatched=unmatched),
+        incidents=replace(IncidentPolicy(), group_by=group_by),
+        ownership=Ownership(
+            (System("checkout", (parse_matcher('service="checkout"'),), "payments"),), default_owner=default_owner
+        ),
+        responses=RESPONSES,
+        give_up_after=give_up_after,
+        config_hash=config_hash,
+    )
+
+
+async def select(store: SqliteStore, sql: str, **parameters: object) -> list[dict[str, Any]]:
+    """What a query gives, row by row, as it stands in the database."""
+    return await store.read(
+        lambda tx: [dict(row) for row in tx.alerts._connection.execute(text(sql), parameters).mappings()]
+    )
+
+
+async def counts(store: SqliteStore, *tables: str) -> dict[str, int]:
+    """How many rows there are in these tables, by default in all."""
+    return {
+        table: (await select(store, f"SELECT count(*) AS n FROM {table}"))[0]["n"]  # noqa: S608  a name of ours
+        for table in tables or TABLES
+    }

@@ -1,0 +1,1 @@
+"""The loops on a moved clock, a real database and strict recipients."""

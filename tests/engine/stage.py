@@ -1,0 +1,170 @@
+"""The stage of the engine's stories: real store, real loops, a moved clock, recipients that expect what they get."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sevrouter.domain.backoff import Schedule
+from sevrouter.domain.delivery import Delivered, NoticeKind
+from sevrouter.engine.dispatcher import Dispatcher, Route
+from sevrouter.engine.intake import Intake, Webhook
+from sevrouter.engine.watcher import Watcher
+from sevrouter.telemetry.metrics import Metrics
+from tests.building import MovedClock, routing
+
+if TYPE_CHECKING:
+    from sevrouter.domain.alert import Alert
+    from sevrouter.domain.delivery import Delivery, Outcome
+    from sevrouter.domain.incident import Incident, TimelineEntry
+    from sevrouter.domain.sev import Sev
+    from sevrouter.engine.ports import NotifierPort
+    from sevrouter.store.sqlite import SqliteStore
+
+OPENED, ROSE, REOPENED, RESOLVED = NoticeKind.OPENED, NoticeKind.ROSE, NoticeKind.REOPENED, NoticeKind.RESOLVED
+# Whole seconds without jitter to speak of: 10, 20, 40, 60, 60, … after a retry.
+SCHEDULE = Schedule(first=timedelta(seconds=10), longest=timedelta(seconds=60))
+# Real seconds; what has not happened by then never will.
+PATIENCE = 10.0
+
+
+class Recipient:
+    """A strict fake of an integration: whatever it is told must be expected, in order, before the test ends."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._told: list[Delivery] = []
+        self._answers: deque[Outcome | Exception] = deque()
+        self._gates: deque[asyncio.Event] = deque()
+        self._news = asyncio.Event()
+
+    def answers(self, *outcomes: Outcome | Exception) -> None:
+        """Give these outcomes to the next attempts; without any, everything is taken."""
+        self._answers.extend(outcomes)
+
+    def hangs(self) -> asyncio.Event:
+        """Let the next attempt wait until the returned event is set."""
+        self._gates.append(gate := asyncio.Event())
+        return gate
+
+    async def deliver(self, delivery: Delivery) -> Outcome:
+        """Take note, and answer as was asked for."""
+        self._told.append(delivery)
+        self._news.set()
+        if self._gates:
+            await self._gates.popleft().wait()
+        answer = self._answers.popleft() if self._answers else Delivered(f"{self.name}-1")
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def is_told(self) -> None:
+        """Wait until there is something that was not expected yet."""
+        async with asyncio.timeout(PATIENCE):
+            while not self._told:
+                self._news.clear()
+                await self._news.wait()
+
+    def expect(self, *kinds: NoticeKind) -> list[Delivery]:
+        """What was told since the last look must be this, no more and no less."""
+        told, self._told = self._told, []
+        assert [each.notice.kind for each in told] == [*kinds], f"{self.name} was told something else: {told}"
+        return told
+
+    def expect_one(self, kind: NoticeKind, sev: Sev | None = None) -> Delivery:
+        """One thing was told since the last look."""
+        (told,) = self.expect(kind)
+        assert sev is None or told.notice.sev is sev
+        return told
+
+
+class Stage:
+    """sevrouter without its edges. `push` alerts, let time go `forward`, ask the recipients what they were told."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self.store = store
+        self.clock = MovedClock()
+        self.metrics = Metrics()
+        self.routing = routing()
+        self.call, self.slack, self.jira = Recipient("call"), Recipient("slack"), Recipient("jira")
+        self.dispatcher = Dispatcher(store, self.metrics, clock=self.clock)
+        self.watcher = Watcher(store, lambda: self.routing, clock=self.clock, wake=self.dispatcher.wake)
+        self.intake = Intake(
+            store, lambda: self.routing, self.metrics, clock=self.clock, wake=self.dispatcher.wake, due=self.watcher.wake
+        )
+
+    @property
+    def recipients(self) -> list[Recipient]:
+        """All of them."""
+        return [self.call, self.slack, self.jira]
+
+    def open_lanes(self, **notifiers: NotifierPort | None) -> None:
+        """Deliver to the recipients, or to others by name; None shows and does not send."""
+        chosen: dict[str, NotifierPort | None] = {each.name: each for each in self.recipients}
+        self.dispatcher.route({name: Route(notifier, SCHEDULE) for name, notifier in (chosen | notifiers).items()})
+
+    async def take(
+        self, *alerts: Alert, truncated: bool = False, quarantined: tuple[str, bytes] | None = None
+    ) -> None:
+        """A webhook, stored; what follows from it may still be under way."""
+        await self.intake.take(Webhook(alerts, truncated, quarantined))
+
+    async def push(
+        self, *alerts: Alert, truncated: bool = False, quarantined: tuple[str, bytes] | None = None
+    ) -> None:
+        """A webhook, and all that is delivered because of it."""
+        await self.take(*alerts, truncated=truncated, quarantined=quarantined)
+        await self.idle()
+
+    async def forward(self, *, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
+        """Let time pass, and let everything happen that is due then."""
+        self.clock.forward(hours=hours, minutes=minutes, seconds=seconds)
+        await self.watcher.settle_due()
+        await self.idle()
+
+    async def idle(self, *names: str) -> None:
+        """Return once these lanes (all that are open) have nothing due and nothing under way."""
+        async with asyncio.timeout(PATIENCE):
+            while await self._busy(names or tuple(self.dispatcher._lanes)):
+                self.dispatcher.wake({*names} or {*self.dispatcher._lanes})
+
+    async def _busy(self, names: tuple[str, ...]) -> bool:
+        lanes = [self.dispatcher._lanes[name] for name in names]
+        due, sending = await self.store.read(
+            lambda tx: (
+                [head for name in names for head in tx.outbox.heads(name, now=self.clock(), most=1)],
+                [each for each in tx.outbox.expired_leases(None, most=100) if each.integration in names],
+            )
+        )
+        return bool(due or sending) or any(lane._under_way for lane in lanes)
+
+    async def incidents(self) -> list[Incident]:
+        """Every incident, the first opened first."""
+        listed = await self.store.read(lambda tx: tx.incidents.listed(with_resolved=True, most=1_000))
+        return listed[::-1]
+
+    async def incident(self) -> Incident:
+        """The only incident there is."""
+        (only,) = await self.incidents()
+        return only
+
+    async def timeline(self, incident_id: int = 1) -> list[TimelineEntry]:
+        """The facts of an incident."""
+        return await self.store.read(lambda tx: tx.incidents.timeline(incident_id))
+
+    async def facts(self, incident_id: int = 1) -> list[str]:
+        """The words of its timeline."""
+        return [entry.fact.value for entry in await self.timeline(incident_id)]
+
+    def metric(self, name: str, **labels: str) -> float:
+        """A metric of ours by its labels."""
+        value = self.metrics.registry.get_sample_value(f"sevrouter_{name}", labels)
+        assert value is not None, f"there is no sevrouter_{name} {labels}"
+        return value
+
+    def nothing_unexpected(self) -> None:
+        """Every recipient was told what the test expected, and no more."""
+        for recipient in self.recipients:
+            recipient.expect()
