@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
 from sevrouter.config.configuration import (
@@ -47,7 +49,7 @@ def assemble(
         teams={name: _team(name, each, people) for name, each in root.teams.items()},
         people=people,
         integrations=_integrations(root, open_file),
-        store_path=(path.parent / root.store.file).absolute(),
+        store_path=Path(os.path.normpath((path.parent / root.store.file).absolute())),
         retention=root.history.retention,
         webhook=_webhook(root.webhook, open_file),
         warnings=warnings,

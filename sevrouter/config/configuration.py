@@ -43,7 +43,7 @@ class JiraSettings:
     """Files tickets in Jira Cloud; `project` is for teams without one."""
 
     url: str
-    email: str
+    email: str | None
     token: Secret
     project: str | None
     issue_type: str

@@ -77,7 +77,11 @@ class Jira(Section):
 
     type: Literal["jira"] = Field(description="`jira`, which is the default, or `console`.")
     url: Url = Field(description="The address of the site, https://example.atlassian.net. Required.")
-    email: Text = Field(description="The account that the API token belongs to. Required.")
+    email: Text | None = Field(
+        None,
+        description="The account that the API token belongs to. Default: none; then the token is sent as a Bearer, "
+        "as a token of OAuth 2.0 is.",
+    )
     token_file: Text | None = Field(
         None, description="A file that holds the API token. Required; read again when it changes."
     )
@@ -139,6 +143,9 @@ def _store_url(url: str) -> str:
     if not url.startswith(_SQLITE):
         raise FieldError("is not a store", "write sqlite:FILE")
     file = url.removeprefix(_SQLITE)
+    if file.startswith("////"):
+        # As SQLAlchemy writes an absolute path; with one slash less it would be a relative one.
+        url, file = _SQLITE + file[3:], file[3:]
     if file.startswith("//"):
         raise FieldError("has slashes that read two ways", "write sqlite:FILE with a relative or an absolute path")
     if file.startswith(":") or not file.strip() or file.endswith("/") or not file.isprintable():

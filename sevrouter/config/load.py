@@ -15,7 +15,7 @@ from sevrouter.config.choices import SECRETS, check_choices
 from sevrouter.config.document import EACH, Document, parse
 from sevrouter.config.doubts import find_doubts
 from sevrouter.config.problem import ConfigurationError, Problem, Steps, in_order
-from sevrouter.config.references import check_references
+from sevrouter.config.references import check_references, find_nowhere_to_go
 from sevrouter.config.schema import Root
 from sevrouter.config.secret import Secret, SecretError, SecretFile, UnloadedSecret, signature
 from sevrouter.config.wording import empty_values, in_plain_words, not_supported
@@ -42,7 +42,7 @@ def load(path: Path, *, secrets: bool = True) -> Configuration:
     if secrets:
         problems += _open_secrets(document, path.absolute().parent, opened)
     root = _validate(document, problems)
-    warnings = tuple(find_doubts(document, root)) if root is not None else ()
+    warnings = (*find_nowhere_to_go(document), *find_doubts(document, root)) if root is not None else ()
     if root is None or problems:
         raise ConfigurationError([*_one_per_place(problems), *warnings])
     unloaded = UnloadedSecret()
@@ -69,7 +69,7 @@ def _read(path: Path) -> bytes:
 
 def _text(path: Path, content: bytes) -> str:
     try:
-        return content.decode("utf-8-sig")
+        return content.decode()
     except UnicodeDecodeError as error:
         before = content[: error.start]
         line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sevrouter.config.document import EACH, Document, Tree
-from sevrouter.config.problem import Problem, did_you_mean
+from sevrouter.config.problem import Level, Problem, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,6 +31,10 @@ def check_references(document: Document) -> Iterator[Problem]:
     yield from _responses(document)
     for pattern, noun in _UNIQUE:
         yield from _twice(document, pattern, noun)
+
+
+def find_nowhere_to_go(document: Document) -> Iterator[Problem]:
+    """Warnings about teams that a message or a ticket could not reach; those end as dead letters."""
     yield from _nowhere_to_go(document, "slack", "channel")
     yield from _nowhere_to_go(document, "jira", "project")
 
@@ -81,9 +85,10 @@ def _nowhere_to_go(document: Document, integration: str, field: str) -> Iterator
     hint = f"set {field} there, or integrations.{integration}.{field}"
     if default_owner is None:
         message = f"{field} is missing, and without default_owner there is none for what no system matches"
-        yield document.problem(("integrations", integration), message, at_key=True)
+        yield document.problem(("integrations", integration), message, level=Level.WARNING, at_key=True)
     owners = [default_owner, *(owner for _, owner in document.find("systems", EACH, "owner"))]
     for team in dict.fromkeys(owner for owner in owners if isinstance(owner, str)):
         if document.at("teams", team) is not None and document.at("teams", team, integration, field) is None:
             steps = ("teams", team)
-            yield document.problem(steps, f"owns alerts and has no {integration} {field}", hint=hint, at_key=True)
+            message = f"owns alerts and has no {integration} {field}"
+            yield document.problem(steps, message, hint=hint, level=Level.WARNING, at_key=True)

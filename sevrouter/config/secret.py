@@ -20,7 +20,7 @@ Signature = tuple[int, int, int]
 _log = structlog.get_logger()
 
 
-class SecretError(Exception):
+class SecretError(ValueError):
     """A secret cannot be read. The text says why and never holds what was read."""
 
 
@@ -103,6 +103,8 @@ def read_secret(path: Path) -> str:
             raise SecretError("is a directory" if path.is_dir() else "is not a regular file")
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)
+    except SecretError:
+        raise
     except (OSError, ValueError) as error:
         raise SecretError(f"cannot be read: {getattr(error, 'strerror', None) or 'not a file name'}") from None
     if len(content) > LARGEST:

@@ -24,5 +24,5 @@ class Secret(Protocol):
     """A secret that may be rotated while we run: ask for it each time, keep no copy."""
 
     def __call__(self) -> str:
-        """The secret as it is now, without a trailing line break."""
+        """The secret as it is now, without a trailing line break. Raises OSError or ValueError where there is none."""
         ...

@@ -166,9 +166,10 @@ def test_secrets_are_relative_to_the_directory_of_the_configuration_even_after_i
     monkeypatch.chdir(tmp_path)
     call = load(Path("conf/sevrouter.yaml")).integrations["call"]
     monkeypatch.chdir("/")
+    write("R0TAT3D!\n", "conf/secrets/key")
 
     assert isinstance(call, PagerDutySettings)
-    assert call.routing_key() == "R0UT1NG"
+    assert call.routing_key() == "R0TAT3D!"
 
 
 def test_without_secrets_their_files_are_not_looked_at(write: Write) -> None:
@@ -217,6 +218,27 @@ def test_two_fields_may_name_one_file(write: Write, smallest: str) -> None:
     webhook = load(write(smallest + auth)).webhook
 
     assert [secret() for secret in (*webhook.bearer_tokens, *webhook.basic_passwords)] == ["hunter2"] * 3
+
+
+@pytest.mark.parametrize(
+    ("within", "beyond", "words"),
+    [
+        ("history: {retention: 1d}", "history: {retention: 23h59m}", "is shorter than a day (1d)"),
+        ("delivery: {give_up_after: 1m}", "delivery: {give_up_after: 59s}", "is shorter than a minute (1m)"),
+        ("webhook: {max_body: 64KiB}", "webhook: {max_body: 65535}", "is not between 64KiB and 4GiB"),
+        ("webhook: {max_body: 4GiB}", "webhook: {max_body: 5GiB}", "is not between 64KiB and 4GiB"),
+        ("people: {a: {phone: '+1234567'}}", "people: {a: {phone: '+123456'}}", "is not a phone number"),
+        (
+            "people: {a: {phone: '+123456789012345'}}",
+            "people: {a: {phone: '+1234567890123456'}}",
+            "is not a phone number",
+        ),
+        ("incidents: {resolve_after: 0s}", "incidents: {resolve_after: 3651d}", "is longer than 3650d"),
+    ],
+)
+def test_a_limit_is_where_it_is_said_to_be(write: Write, within: str, beyond: str, words: str) -> None:
+    assert load(write(f"{SMALLEST}{within}\n")).warnings == ()
+    assert words in refusal(write(f"{SMALLEST}{beyond}\n"))[0]
 
 
 def mutated(tree: Any, junk: Any) -> st.SearchStrategy[Any]:

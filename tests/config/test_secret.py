@@ -131,11 +131,11 @@ def test_each_change_for_the_worse_is_logged(write: Write, logs: Logs) -> None:
     path = write("hunter2", "key")
     secret = SecretFile(path)
 
-    for content in ("", "two\nlines", ""):
+    for content in ("", "two\nlines", "two\nother lines"):
         replace(path, content)
-        assert secret() == "hunter2"
+        assert [secret(), secret()] == ["hunter2"] * 2
 
-    assert [event["reason"] for event in logs] == ["is empty", "holds more than one line", "is empty"]
+    assert [event["reason"] for event in logs] == ["is empty"] + ["holds more than one line"] * 2
     assert "two" not in str(logs)
 
 
@@ -146,7 +146,7 @@ def test_a_file_that_comes_back_is_used_again(write: Write, logs: Logs) -> None:
     secret()
     write("new", "key")
 
-    assert secret() == "new"
+    assert [secret(), secret()] == ["new"] * 2
     assert [event["event"] for event in logs] == ["secret_unreadable", "secret_rotated"]
 
 
