@@ -64,8 +64,8 @@ clean: ## remove all that make has installed or left behind, but not .data
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(MADE):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo >&2 "sevrouter needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true)."; \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo >&2 "sevrouter needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>/dev/null || echo 'not here')."; \
 	  echo >&2 'Name another one: make PYTHON=python3.13 …'; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo >&2 "'$(PYTHON)' cannot make virtual environments: its venv module is missing."; \

@@ -24,9 +24,10 @@ from sevrouter.config import (
     SlackSettings,
     log_loaded,
 )
-from sevrouter.engine.dispatcher import Dispatcher, Route
+from sevrouter.engine.dispatcher import Dispatcher
 from sevrouter.engine.intake import Intake
 from sevrouter.engine.janitor import Janitor
+from sevrouter.engine.lane import Route
 from sevrouter.engine.watcher import Watcher
 from sevrouter.ingest.authentication import Credentials
 from sevrouter.ingest.webhook import Refused, WebhookHandler

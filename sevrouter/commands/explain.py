@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from sevrouter.commands import GOOD, NO
 from sevrouter.commands.terminal import CommandError, complain, load_config, say
 from sevrouter.domain.alert import Alert, AlertStatus
-from sevrouter.domain.explanation import one_line, title_of, why
+from sevrouter.domain.explanation import title_of, why
 from sevrouter.domain.sev import parse_sev, sev_name
+from sevrouter.domain.text import one_line
 from sevrouter.ingest.payload import read_payload
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from sevrouter.app import store_path
 from sevrouter.commands import GOOD, NO
 from sevrouter.commands.terminal import CommandError, complain, load_config, say
-from sevrouter.domain.explanation import headline, one_line, why
+from sevrouter.domain.explanation import headline, why
+from sevrouter.domain.text import one_line
 from sevrouter.store.sqlite import make_engine, migrate_file, read_once, write_once
 
 if TYPE_CHECKING:

@@ -27,8 +27,6 @@ from sevrouter.domain.ownership import Ownership, Person, System, Team
 from sevrouter.domain.routing import Routing
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pydantic import SecretStr
 
     from sevrouter.config import schema

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import yaml
 
 from sevrouter.config.problem import ConfigurationError, Level, Problem, Steps, shown_path
-from sevrouter.domain.explanation import one_line
+from sevrouter.domain.text import one_line
 
 try:
     from yaml import CSafeLoader as Loader

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sevrouter.domain.explanation import one_line
+from sevrouter.domain.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -98,18 +98,21 @@ def signature(path: Path) -> Signature | None:
 def read_secret(path: Path) -> str:
     """The one line in a file, without its line break. Raises SecretError."""
     try:
+        mode = path.stat().st_mode
         # A pipe or a device would block us, or never end.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise SecretError("is a directory" if path.is_dir() else "is not a regular file")
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-    except SecretError:
-        raise
+        content = _beginning(path) if stat.S_ISREG(mode) else b""
     except (OSError, ValueError) as error:
         raise SecretError(f"cannot be read: {getattr(error, 'strerror', None) or 'not a file name'}") from None
+    if not stat.S_ISREG(mode):
+        raise SecretError("is a directory" if stat.S_ISDIR(mode) else "is not a regular file")
     if len(content) > LARGEST:
         raise SecretError(f"is larger than {LARGEST // 1024} KiB")
     return checked_secret(content)
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(LARGEST + 1)
 
 
 def checked_secret(content: bytes) -> str:

@@ -179,8 +179,11 @@ def superseded(delivery: Delivery, incident: Incident, siblings: Sequence[Siblin
     rings again although the incident is owned, also where it is what asks for a call in the first place.
     """
     if delivery.notice.kind is NoticeKind.RESOLVED:
+        # A shadow shows the whole story: what it would have told counts as told.
         was_told = any(
-            each.id < delivery.id and (each.state is DeliveryState.DELIVERED or each.unknowns > 0) for each in siblings
+            each.id < delivery.id
+            and (each.state in (DeliveryState.DELIVERED, DeliveryState.SHADOWED) or each.unknowns > 0)
+            for each in siblings
         )
         return None if was_told else Superseded.NOTHING_TO_FOLLOW_UP
     if delivery.integration != CALL:

@@ -1,33 +1,21 @@
-"""The words: one clean line that names an incident, the lines that explain its SEV, the links that are safe."""
+"""What is said of an incident: a line that names it, lines that explain its SEV, links that are safe to give."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-import unicodedata
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from sevrouter.domain.sev import sev_name
+from sevrouter.domain.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from sevrouter.domain.alert import Alert
     from sevrouter.domain.grading import Grade, Verdict
     from sevrouter.domain.incident import Incident
 
-LONGEST_LINE = 300
-LONGEST_TEXT = 8_000
-ELLIPSIS = "…"
-
-# What breaks a line, hides text or turns its direction: control and format characters, separators, halves of
-# characters. The two joiners stay: some scripts and many emoji cannot be written without them.
-_UNCLEAN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-_JOINERS = "\u200c\u200d"
 _UNSAFE_IN_LINKS = frozenset(' "<>|\\^`{}')
-_SPACES = re.compile(r"\s+")
-
 _LINK_ANNOTATIONS = {"runbook_url": "Runbook", "dashboard_url": "Dashboard", "dashboardURL": "Dashboard"}
 _HOST_NAME = re.compile(r"[a-z0-9_.-]+")
 _METADATA_NAMES = {
@@ -39,30 +27,6 @@ _METADATA_ADDRESSES = {
     for text in ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
 }
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-
-
-def one_line(text: str, limit: int = LONGEST_LINE) -> str:
-    """A text as one clean line of at most `limit` characters: no control characters, no direction marks."""
-    # A megabyte of label value is cut before it is cleaned, not after.
-    clean = text[: limit * 4]
-    if not clean.isprintable():
-        clean = "".join(" " if _is_unclean(character) else character for character in clean)
-    return shorten(_SPACES.sub(" ", clean).strip(), limit)
-
-
-def _is_unclean(character: str) -> bool:
-    return unicodedata.category(character) in _UNCLEAN and character not in _JOINERS
-
-
-def shorten(text: str, limit: int) -> str:
-    """At most `limit` characters; a cut is marked."""
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + ELLIPSIS
-
-
-def many_lines(text: str, limit: int = LONGEST_TEXT) -> str:
-    """A text with its line breaks, each line clean."""
-    lines = text[: limit * 2].replace("\r\n", "\n").split("\n")
-    return shorten("\n".join(one_line(line, limit) for line in lines).strip(), limit)
 
 
 def title_of(alert: Alert, system: str | None) -> str:
@@ -92,14 +56,6 @@ def why(verdict: Verdict) -> tuple[str, ...]:
 
 def _because(grade: Grade) -> str:
     return one_line(f"{sev_name(grade.sev)} by rule {grade.rule!r}: {grade.why}", 500)
-
-
-def shown_labels(labels: Mapping[str, str], *, most: int = 30) -> dict[str, str]:
-    """The labels as clean lines, in order of their names; the many of a broken exporter are cut."""
-    shown = {one_line(name, 100): one_line(value) for name, value in sorted(labels.items())[:most]}
-    if len(labels) > most:
-        shown[ELLIPSIS] = f"and {len(labels) - most} more"
-    return shown
 
 
 def safe_links(alert: Alert) -> dict[str, str]:

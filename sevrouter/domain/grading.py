@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
-from sevrouter.domain.explanation import one_line
 from sevrouter.domain.labels import Matcher, MatchOp, all_match
 from sevrouter.domain.measure import Measure, Problem, Reading, Source, Threshold, shown
 from sevrouter.domain.sev import Sev, sev_name, worst
+from sevrouter.domain.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,22 +12,19 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sevrouter.domain.alert import Alert, AlertRecord, AlertStatus
-from sevrouter.domain.explanation import shown_labels
+from sevrouter.domain.alert import Alert, AlertStatus
 from sevrouter.domain.grading import Verdict
 from sevrouter.domain.labels import pairs_digest
+from sevrouter.domain.observation import Change, Observation
 from sevrouter.domain.sev import Sev, worst
+from sevrouter.domain.text import shown_labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+NAME = "alertname"
 SEVERITY = "severity"
-
-# How long after a resolve a `firing` with the old start counts as stale. Alertmanager retries a snapshot for
-# `group_interval` (5 min by default) plus its place in the cluster; what still comes after that is believed,
-# because Alertmanager also resolves falsely, and then fires again with the start that it had.
-LATE_FIRING = timedelta(minutes=15)
 
 # How long an unreadable webhook keeps its incident open after the last of them.
 UNREADABLE_HOLD = timedelta(hours=1)
@@ -39,19 +36,6 @@ class IncidentState(enum.Enum):
     TRIGGERED = "triggered"
     ACKNOWLEDGED = "acknowledged"
     RESOLVED = "resolved"
-
-
-class Change(enum.Enum):
-    """What one alert of a webhook means against what is remembered of it."""
-
-    FIRED = "fired"
-    CHANGED = "changed"
-    RESOLVED = "resolved"
-    DUPLICATE = "duplicate"
-    STALE_FIRING = "stale_firing"
-    STALE_RESOLVED = "stale_resolved"
-    NEVER_FIRED = "never_fired"
-    EVENT = "event"
 
 
 class Fact(enum.Enum):
@@ -94,11 +78,12 @@ class IncidentPolicy:
     def identity(self, labels: Mapping[str, str]) -> Mapping[str, str]:
         """The labels that identify the incident of an alert.
 
-        An alert with none of the `group_by` labels is told apart by all that it has but its severity: alerts
-        that nothing groups must not hide behind one another.
+        An alert without its name, or with none of the `group_by` labels, is told apart by all that it has but
+        its severity: alerts that nothing groups must not hide behind one another.
         """
         grouped = {name: labels[name] for name in self.group_by if labels.get(name)}
-        if grouped:
+        is_named = NAME not in self.group_by or NAME in grouped
+        if grouped and is_named:
             return grouped
         return {name: value for name, value in labels.items() if name != SEVERITY and value}
 
@@ -143,55 +128,6 @@ class Incident:
     def is_open(self) -> bool:
         """Whether it is not resolved."""
         return self.state is not IncidentState.RESOLVED
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """One alert of a webhook, what it changes, and how bad it is; `verdict` is None unless it fires."""
-
-    change: Change
-    alert: Alert
-    record: AlertRecord | None
-    verdict: Verdict | None = None
-
-
-def observe(record: AlertRecord | None, alert: Alert, *, received_at: datetime) -> Change:
-    """What one alert means against what is remembered of it.
-
-    Deliveries of a cluster of Alertmanagers are repeated and not ordered, hence the stale ones.
-    """
-    if alert.status is AlertStatus.FIRING:
-        return _observe_firing(record, alert, received_at)
-    if record is None:
-        return Change.NEVER_FIRED
-    if record.status is AlertStatus.RESOLVED:
-        # An episode that began after the closed one and is over too: its `firing` may still come, and is stale then.
-        is_another = record.closed_until is not None and alert.starts_at > record.closed_until
-        return Change.NEVER_FIRED if is_another else Change.DUPLICATE
-    ended = alert.ends_at or alert.starts_at
-    is_older_episode = alert.starts_at < record.starts_at and ended <= record.starts_at
-    return Change.STALE_RESOLVED if is_older_episode else Change.RESOLVED
-
-
-def _observe_firing(record: AlertRecord | None, alert: Alert, received_at: datetime) -> Change:
-    if record is None:
-        return Change.FIRED
-    if record.status is AlertStatus.FIRING:
-        same = alert.starts_at <= record.starts_at and alert.content == record.content
-        return Change.DUPLICATE if same else Change.CHANGED
-    closed = record.closed_until is not None and alert.starts_at <= record.closed_until
-    if closed and received_at - record.changed_at < LATE_FIRING:
-        return Change.STALE_FIRING
-    return Change.FIRED
-
-
-def closed_until(alert: Alert, *, received_at: datetime) -> datetime:
-    """Until when a resolved alert closes its episode: a `firing` that began no later than this is stale.
-
-    An end that cannot be read closes no more than the start, and one in the future no more than now.
-    """
-    ended = alert.starts_at if alert.ends_at is None else min(alert.ends_at, received_at)
-    return max(alert.starts_at, ended)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sevrouter.domain.delivery import Notice, NoticeKind
-from sevrouter.domain.explanation import headline, many_lines, safe_links, shown_labels, why
+from sevrouter.domain.explanation import headline, safe_links, why
 from sevrouter.domain.incident import Fact, Fold, Incident
 from sevrouter.domain.sev import Sev
+from sevrouter.domain.text import many_lines, shown_labels
 
 if TYPE_CHECKING:
     from datetime import datetime

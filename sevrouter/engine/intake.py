@@ -12,17 +12,8 @@ from typing import TYPE_CHECKING
 from sevrouter.domain.alert import Alert, AlertRecord, AlertStatus, HistoryEntry
 from sevrouter.domain.delivery import NewDelivery
 from sevrouter.domain.grading import unreadable_webhook
-from sevrouter.domain.incident import (
-    Change,
-    Fold,
-    Incident,
-    Observation,
-    Opening,
-    TimelineEntry,
-    closed_until,
-    fold,
-    observe,
-)
+from sevrouter.domain.incident import Fold, Incident, Opening, TimelineEntry, fold
+from sevrouter.domain.observation import Change, Observation, closed_until, observe
 from sevrouter.domain.plan import Planned, notice, plan
 from sevrouter.engine.tally import Tally
 
@@ -30,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from sevrouter.domain.grading import Verdict
     from sevrouter.domain.routing import Routing
     from sevrouter.engine.ports import Clock, CurrentRouting, StorePort, TransactionPort
     from sevrouter.telemetry.metrics import Metrics
@@ -140,6 +132,9 @@ class _Taking:
                 verdict = self._routing.grader.grade(alert)
                 self._tally.graded(verdict)
             change = observe(record, alert, received_at=self._now)
+            if change is Change.DUPLICATE and verdict is not None and _differs(record, verdict):
+                # The alert is as it was, but not what the configuration makes of it.
+                change = Change.CHANGED
             if change not in _STORED:
                 self._tally.duplicates += 1
             observations.append(Observation(change, alert, record, verdict))
@@ -282,3 +277,7 @@ class _Taking:
             reading=verdict.grades[0].reading if verdict is not None else None,
             with_content=tells_content and (before is None or before.content != alert.content),
         )
+
+
+def _differs(record: AlertRecord | None, verdict: Verdict) -> bool:
+    return record is not None and (record.sev, record.unsure) != (verdict.sev, verdict.unsure)

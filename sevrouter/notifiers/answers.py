@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, assert_never
 import msgspec
 
 from sevrouter.domain.delivery import OutcomeReason, Rejected, Retry, Unknown
-from sevrouter.domain.explanation import one_line
+from sevrouter.domain.text import one_line
 from sevrouter.notifiers.redaction import redact
 
 if TYPE_CHECKING:

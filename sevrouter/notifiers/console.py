@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sevrouter.domain.backoff import Schedule
 from sevrouter.domain.delivery import CALL, Delivered, NoticeKind, OutcomeReason, Rejected, Retry
-from sevrouter.domain.explanation import many_lines, one_line
+from sevrouter.domain.text import many_lines, one_line
 from sevrouter.notifiers.wording import facts, origin, state_of
 
 if TYPE_CHECKING:

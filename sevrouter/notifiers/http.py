@@ -13,7 +13,7 @@ import aiohttp
 
 from sevrouter import __version__
 from sevrouter.domain.delivery import OutcomeReason, Rejected, Retry, Unknown
-from sevrouter.domain.explanation import one_line
+from sevrouter.domain.text import one_line
 from sevrouter.notifiers.answers import LONGEST_EXCERPT, Answer, Failure, read_answer
 from sevrouter.notifiers.redaction import redact
 

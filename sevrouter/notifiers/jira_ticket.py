@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sevrouter.domain.delivery import NoticeKind
-from sevrouter.domain.explanation import one_line
+from sevrouter.domain.text import one_line
 from sevrouter.notifiers import adf
 from sevrouter.notifiers.wording import facts, instant, origin, state_of
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from sevrouter.domain.backoff import Schedule
 from sevrouter.domain.delivery import Delivered, NoticeKind, OutcomeReason
-from sevrouter.domain.explanation import one_line
 from sevrouter.domain.sev import Sev
+from sevrouter.domain.text import one_line
 from sevrouter.notifiers.answers import Answer, Meaning, Statuses, judge
 from sevrouter.notifiers.redaction import read_secret
 from sevrouter.notifiers.wording import facts, origin

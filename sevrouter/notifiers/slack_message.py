@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from slack_sdk.models.blocks import ContextBlock, HeaderBlock, MarkdownTextObject, PlainTextObject, SectionBlock
 
 from sevrouter.domain.delivery import NoticeKind
-from sevrouter.domain.explanation import ELLIPSIS, shorten
 from sevrouter.domain.sev import Sev
+from sevrouter.domain.text import ELLIPSIS, shorten
 from sevrouter.notifiers.wording import facts, origin, state_of
 
 if TYPE_CHECKING:

@@ -16,11 +16,12 @@ from sevrouter.store.tables import deliveries, delivery_references
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import Connection, RowMapping
+    from sqlalchemy import ColumnElement, Connection, RowMapping
 
 _PENDING = DeliveryState.PENDING.value
 _SENDING = DeliveryState.SENDING.value
-_UNFINISHED = (_PENDING, _SENDING)
+# Written as the index is, or SQLite would not take it and read every delivery there ever was.
+_UNFINISHED = deliveries.c.finished_at.is_(None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +78,6 @@ class Outbox:
 
         Of each incident it is the oldest unfinished one: first in, first out.
         """
-        older = deliveries.alias()
-        is_waiting_for_older = exists().where(
-            older.c.incident_id == deliveries.c.incident_id,
-            older.c.integration == deliveries.c.integration,
-            older.c.id < deliveries.c.id,
-            older.c.state.in_(_UNFINISHED),
-        )
         statement = (
             select(deliveries, delivery_references.c.reference)
             .outerjoin(
@@ -93,17 +87,20 @@ class Outbox:
                     delivery_references.c.integration == deliveries.c.integration,
                 ),
             )
-            .where(deliveries.c.integration == integration, deliveries.c.state == _PENDING)
-            .where(deliveries.c.not_before <= now, ~is_waiting_for_older)
+            .where(deliveries.c.integration == integration, deliveries.c.state == _PENDING, _UNFINISHED)
+            .where(deliveries.c.not_before <= now, ~_waits_for_older())
             .order_by(deliveries.c.sev, deliveries.c.id)
             .limit(most)
         )
         return [_delivery(row) for row in self._connection.execute(statement).mappings()]
 
     def next_due_at(self, integration: str) -> datetime | None:
-        """When the next pending delivery of an integration is due, in the past if one is due now."""
+        """When it is the next delivery's turn, in the past if it is now; what waits for an older one is not due."""
         statement = select(func.min(deliveries.c.not_before)).where(
-            deliveries.c.integration == integration, deliveries.c.state == _PENDING
+            deliveries.c.integration == integration,
+            deliveries.c.state == _PENDING,
+            _UNFINISHED,
+            ~_waits_for_older(),
         )
         return self._connection.execute(statement).scalar()
 
@@ -168,7 +165,7 @@ class Outbox:
 
     def expired_leases(self, now: datetime | None, *, most: int) -> list[Delivery]:
         """Deliveries being sent by somebody whose lease ran out; with None, by anybody."""
-        statement = select(deliveries).where(deliveries.c.state == _SENDING).limit(most)
+        statement = select(deliveries).where(deliveries.c.state == _SENDING, _UNFINISHED).limit(most)
         if now is not None:
             statement = statement.where(deliveries.c.lease_until < now)
         rows = self._connection.execute(statement).mappings()
@@ -207,7 +204,7 @@ class Outbox:
         """How the outbox stands, by integration; those with nothing pending or dead are left out."""
         unfinished = (
             select(deliveries.c.integration, func.count(), func.min(deliveries.c.received_at))
-            .where(deliveries.c.state.in_(_UNFINISHED))
+            .where(_UNFINISHED)
             .group_by(deliveries.c.integration)
         )
         dead = (
@@ -215,12 +212,22 @@ class Outbox:
             .where(deliveries.c.state == DeliveryState.DEAD.value)
             .group_by(deliveries.c.integration)
         )
-        dead_by_name: dict[str, int] = dict(self._connection.execute(dead).tuples().all())
+        dead_by_name: dict[str, int] = dict(self._connection.execute(dead).all())
         found = {
             name: LaneCounts(pending=count, oldest_pending_at=oldest, dead=dead_by_name.pop(name, 0))
             for name, count, oldest in self._connection.execute(unfinished)
         }
         return found | {name: LaneCounts(dead=count) for name, count in dead_by_name.items()}
+
+
+def _waits_for_older() -> ColumnElement[bool]:
+    older = deliveries.alias()
+    return exists().where(
+        older.c.incident_id == deliveries.c.incident_id,
+        older.c.integration == deliveries.c.integration,
+        older.c.id < deliveries.c.id,
+        older.c.finished_at.is_(None),
+    )
 
 
 def _delivery(row: RowMapping) -> Delivery:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Select, Table, delete, exists, select
+from sqlalchemy import Select, Table, delete, exists, or_, select
 
 from sevrouter.domain.alert import AlertStatus
 from sevrouter.domain.delivery import DeliveryState
@@ -14,7 +14,7 @@ from sevrouter.store.tables import alert_states, alerts, deliveries, history, in
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
 _UNFINISHED = (DeliveryState.PENDING.value, DeliveryState.SENDING.value)
 
@@ -29,7 +29,7 @@ class Retention:
         """Delete what ended before a time, at most so many rows of each kind, and return how many went.
 
         Nothing that is open goes: not an alert that fires, an incident that is not resolved, or a delivery
-        that waits; the last state of a firing alert stays in the history for as long as it fires.
+        that waits; of an alert that is kept, what it was at that time stays in the history.
         """
         return sum(
             self._delete(table, chosen.limit(most))
@@ -49,9 +49,12 @@ class Retention:
 
     @staticmethod
     def _old_history(before: datetime) -> Select[tuple[int]]:
-        newer = history.alias()
-        is_not_last = exists().where(newer.c.alert_id == history.c.alert_id, newer.c.id > history.c.id)
-        return select(history.c.id).where(history.c.at < before, is_not_last).order_by(history.c.at)
+        # How it stood at that time, and with which content, stays: without it what came later cannot be replayed.
+        return select(history.c.id).where(
+            history.c.at < before,
+            _is_followed(before),
+            or_(history.c.content.is_(None), _is_followed(before, with_content=True)),
+        )
 
     @staticmethod
     def _old_alerts(before: datetime) -> Select[tuple[int]]:
@@ -64,3 +67,9 @@ class Retention:
         waits = exists().where(deliveries.c.incident_id == incidents.c.id, deliveries.c.state.in_(_UNFINISHED))
         is_over = incidents.c.state == IncidentState.RESOLVED.value
         return select(incidents.c.id).where(is_over, incidents.c.resolved_at < before, ~waits)
+
+
+def _is_followed(before: datetime, *, with_content: bool = False) -> ColumnElement[bool]:
+    later = history.alias()
+    follows = exists().where(later.c.alert_id == history.c.alert_id, later.c.id > history.c.id, later.c.at < before)
+    return follows.where(later.c.content.is_not(None)) if with_content else follows

@@ -52,11 +52,15 @@ class Writer:
         self._waiting: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._connection: Connection | None = None
         self._failing = False
+        self._closed = False
         self._thread = threading.Thread(target=self._loop, name="store-writer", daemon=True)
         self._thread.start()
 
     async def run(self, work: Callable[[Connection], T]) -> T:
         """Run a work and commit it. Raises StoreBusyError, StoreUnavailableError or what the work raises."""
+        if self._closed:
+            # Nobody would ever answer it.
+            raise StoreUnavailableError("it is closed")
         waiting = self._waiting.qsize()
         if waiting >= self._most_waiting:
             raise StoreBusyError(waiting)
@@ -68,6 +72,7 @@ class Writer:
 
     def close(self) -> None:
         """Finish what waits, then stop."""
+        self._closed = True
         self._waiting.put(None)
         self._thread.join()
 

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from sevrouter.domain.alert import Alert, AlertRecord, AlertStatus
 from sevrouter.domain.delivery import CALL, Delivery, DeliveryState, Notice, NoticeKind, Sibling
 from sevrouter.domain.grading import Fixed, Grade, GradeReason, Graduated, Mapped, Rule, Verdict
-from sevrouter.domain.incident import Change, Evidence, Incident, IncidentState, Observation, Opening
+from sevrouter.domain.incident import Evidence, Incident, IncidentState, Opening
 from sevrouter.domain.labels import parse_matcher
 from sevrouter.domain.measure import Measure, Source, parse_threshold
+from sevrouter.domain.observation import Change, Observation
 from sevrouter.domain.sev import Sev
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

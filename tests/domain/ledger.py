@@ -6,17 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sevrouter.domain.alert import Alert, AlertRecord, AlertStatus
-from sevrouter.domain.incident import (
-    Change,
-    Fact,
-    Incident,
-    IncidentPolicy,
-    Observation,
-    closed_until,
-    fold,
-    observe,
-    settle,
-)
+from sevrouter.domain.incident import Fact, Incident, IncidentPolicy, fold, settle
+from sevrouter.domain.observation import Change, Observation, closed_until, observe
 from sevrouter.domain.plan import Planned, plan
 from tests.domain.building import CONFIG, OPENING, at
 

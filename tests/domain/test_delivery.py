@@ -72,7 +72,13 @@ class TestAResolve:
         resolve = delivery(RESOLVED, number=2, integration=integration)
         assert superseded(resolve, incident(), [sibling(1, state=DeliveryState.DEAD, unknowns=1)]) is None
 
-    @pytest.mark.parametrize("state", [each for each in DeliveryState if each is not DeliveryState.DELIVERED])
+    def test_is_shown_by_a_shadow_that_showed_the_incident(self, integration: str) -> None:
+        resolve = delivery(RESOLVED, number=2, integration=integration)
+        assert superseded(resolve, incident(), [sibling(1, state=DeliveryState.SHADOWED)]) is None
+
+    @pytest.mark.parametrize(
+        "state", [DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.SUPERSEDED, DeliveryState.DEAD]
+    )
     def test_is_not_told_to_who_never_heard_of_the_incident(self, integration: str, state: DeliveryState) -> None:
         resolve = delivery(RESOLVED, number=2, integration=integration)
         assert superseded(resolve, incident(), [sibling(1, state=state)]) is Superseded.NOTHING_TO_FOLLOW_UP

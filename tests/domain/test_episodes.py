@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sevrouter.domain.alert import Alert
 from sevrouter.domain.delivery import NoticeKind
 from sevrouter.domain.grading import Grader
-from sevrouter.domain.incident import Change, Fact, IncidentPolicy, IncidentState
+from sevrouter.domain.incident import Fact, IncidentPolicy, IncidentState
+from sevrouter.domain.observation import Change
 from sevrouter.domain.sev import Sev
 from tests.domain.building import by_number, firing, fixed, resolved
 from tests.domain.ledger import Ledger
@@ -67,7 +68,7 @@ def story(told: list[Push], ledger: Ledger | None = None) -> tuple[Ledger, float
 
 
 @given(pushes(any_alerts))
-@settings(max_examples=250)
+@settings(max_examples=200)
 def test_an_incident_counts_the_alerts_that_fire(told: list[Push]) -> None:
     ledger, minute = Ledger(GRADER), 0.0
     for push in told:
@@ -90,7 +91,7 @@ def test_the_ratchet_never_falls(told: list[Push]) -> None:
 
 
 @given(pushes(each_alert_once))
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_a_webhook_again_changes_nothing(told: list[Push]) -> None:
     ledger, minute = story(told)
     if told:
@@ -156,7 +157,7 @@ def test_a_truncated_webhook_never_ends_an_incident(told: list[Push], alerts: li
 
 
 @given(pushes(any_alerts))
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_an_incident_ends_if_and_only_if_nothing_fires(told: list[Push]) -> None:
     ledger, minute = story(told)
     ledger.take([], minute=minute)

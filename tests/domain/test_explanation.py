@@ -10,20 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sevrouter.domain.alert import Alert
-from sevrouter.domain.explanation import (
-    ELLIPSIS,
-    headline,
-    is_safe_link,
-    many_lines,
-    one_line,
-    safe_links,
-    shorten,
-    shown_labels,
-    title_of,
-    why,
-)
+from sevrouter.domain.explanation import headline, is_safe_link, safe_links, title_of, why
 from sevrouter.domain.grading import Grader
 from sevrouter.domain.sev import Sev
+from sevrouter.domain.text import ELLIPSIS, many_lines, one_line, shorten, shown_labels
 from tests.domain.building import NOW, by_number, firing, fixed, incident
 
 anything = st.text(st.characters(exclude_categories=[]), max_size=400)

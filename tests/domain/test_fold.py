@@ -7,18 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from sevrouter.domain.incident import (
-    UNREADABLE_HOLD,
-    Change,
-    Fact,
-    Fold,
-    Incident,
-    IncidentPolicy,
-    IncidentState,
-    Observation,
-    fold,
-    settle,
-)
+from sevrouter.domain.incident import UNREADABLE_HOLD, Fact, Fold, Incident, IncidentPolicy, IncidentState, fold, settle
+from sevrouter.domain.observation import Change, Observation
 from sevrouter.domain.sev import Sev
 from tests.domain.building import (
     CONFIG,
@@ -366,3 +356,11 @@ class TestTheIdentityOfAnIncident:
 
     def test_is_32_hexadecimal_digits(self) -> None:
         assert len(bytes.fromhex(POLICY.dedup_key({}))) == 16
+
+
+def test_alerts_without_a_name_do_not_hide_behind_one_another() -> None:
+    policy = IncidentPolicy(group_by=("cluster", "alertname"))
+    nameless = {"cluster": "eu", "job": "a", "severity": "warning"}
+    assert policy.dedup_key(nameless) != policy.dedup_key(nameless | {"job": "b"})
+    assert policy.dedup_key(nameless) == policy.dedup_key(nameless | {"severity": "critical"})
+    assert IncidentPolicy(group_by=("cluster",)).identity(nameless) == {"cluster": "eu"}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sevrouter.domain.incident import Change, closed_until, observe
+from sevrouter.domain.observation import Change, closed_until, observe
 from tests.domain.building import NOW, at, firing, record_of, resolved
 
 if TYPE_CHECKING:

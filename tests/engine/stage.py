@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from sevrouter.domain.backoff import Schedule
 from sevrouter.domain.delivery import Delivered, NoticeKind
-from sevrouter.engine.dispatcher import Dispatcher, Route
+from sevrouter.engine.dispatcher import Dispatcher
 from sevrouter.engine.intake import Intake, Webhook
+from sevrouter.engine.lane import Route
 from sevrouter.engine.watcher import Watcher
 from sevrouter.telemetry.metrics import Metrics
 from tests.building import MovedClock, routing
@@ -126,9 +127,10 @@ class Stage:
 
     async def idle(self, *names: str) -> None:
         """Return once these lanes (all that are open) have nothing due and nothing under way."""
+        self.dispatcher.wake({*names} or {*self.dispatcher._lanes})
         async with asyncio.timeout(PATIENCE):
             while await self._busy(names or tuple(self.dispatcher._lanes)):
-                self.dispatcher.wake({*names} or {*self.dispatcher._lanes})
+                pass
 
     async def _busy(self, names: tuple[str, ...]) -> bool:
         lanes = [self.dispatcher._lanes[name] for name in names]

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from sevrouter.domain.incident import IncidentState
 from sevrouter.domain.sev import Sev
+from sevrouter.store.errors import StoreUnavailableError
 from tests.building import RULES, counts, routing, select
 from tests.domain.building import at, by_word, firing, fixed, resolved
 from tests.engine.stage import OPENED, REOPENED, RESOLVED, ROSE
@@ -400,10 +401,10 @@ async def test_the_reading_that_decided_is_kept(stage: Stage) -> None:
 
 
 async def test_nothing_is_counted_or_told_where_the_store_fails(stage: Stage) -> None:
-    stage.store.close()
     woken: list[set[str]] = []
     stage.intake._wake = woken.append
-    with pytest.raises(RuntimeError):
+    stage.store._writer.close()
+    with pytest.raises(StoreUnavailableError):
         await stage.take(down())
     assert stage.metric("alerts_total", status="firing") == 0
     assert woken == []

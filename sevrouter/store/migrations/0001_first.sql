@@ -84,9 +84,10 @@ CREATE TABLE deliveries (
   reason TEXT,
   detail TEXT,
   finished_at BIGINT,
-  CHECK ((state = 'sending') = (lease IS NOT NULL))
+  CHECK ((state = 'sending') = (lease IS NOT NULL)),
+  CHECK ((state IN ('pending', 'sending')) = (finished_at IS NULL))
 );
-CREATE INDEX deliveries_unfinished ON deliveries (integration, sev, id) WHERE state IN ('pending', 'sending');
+CREATE INDEX deliveries_unfinished ON deliveries (integration, sev, id) WHERE finished_at IS NULL;
 CREATE INDEX deliveries_incident ON deliveries (incident_id, integration, id);
 CREATE INDEX deliveries_dead ON deliveries (integration, id) WHERE state = 'dead';
 

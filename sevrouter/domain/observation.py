@@ -1,0 +1,77 @@
+"""What one alert of a webhook means against what is remembered of it: news, a repeat, or something too late."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sevrouter.domain.alert import Alert, AlertRecord, AlertStatus
+from sevrouter.domain.grading import Verdict
+
+# How long after a resolve a `firing` with the old start counts as stale. Alertmanager retries a snapshot for
+# `group_interval` (5 min by default) plus its place in the cluster; what still comes after that is believed,
+# because Alertmanager also resolves falsely, and then fires again with the start that it had.
+LATE_FIRING = timedelta(minutes=15)
+
+
+class Change(enum.Enum):
+    """What one alert of a webhook means against what is remembered of it."""
+
+    FIRED = "fired"
+    CHANGED = "changed"
+    RESOLVED = "resolved"
+    DUPLICATE = "duplicate"
+    STALE_FIRING = "stale_firing"
+    STALE_RESOLVED = "stale_resolved"
+    NEVER_FIRED = "never_fired"
+    EVENT = "event"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One alert of a webhook, what it changes, and how bad it is; `verdict` is None unless it fires."""
+
+    change: Change
+    alert: Alert
+    record: AlertRecord | None
+    verdict: Verdict | None = None
+
+
+def observe(record: AlertRecord | None, alert: Alert, *, received_at: datetime) -> Change:
+    """What one alert means against what is remembered of it.
+
+    Deliveries of a cluster of Alertmanagers are repeated and not ordered, hence the stale ones.
+    """
+    if alert.status is AlertStatus.FIRING:
+        return _observe_firing(record, alert, received_at)
+    if record is None:
+        return Change.NEVER_FIRED
+    if record.status is AlertStatus.RESOLVED:
+        # An episode that began after the closed one and is over too: its `firing` may still come, and is stale then.
+        is_another = record.closed_until is not None and alert.starts_at > record.closed_until
+        return Change.NEVER_FIRED if is_another else Change.DUPLICATE
+    ended = alert.ends_at or alert.starts_at
+    is_older_episode = alert.starts_at < record.starts_at and ended <= record.starts_at
+    return Change.STALE_RESOLVED if is_older_episode else Change.RESOLVED
+
+
+def _observe_firing(record: AlertRecord | None, alert: Alert, received_at: datetime) -> Change:
+    if record is None:
+        return Change.FIRED
+    if record.status is AlertStatus.FIRING:
+        same = alert.starts_at <= record.starts_at and alert.content == record.content
+        return Change.DUPLICATE if same else Change.CHANGED
+    closed = record.closed_until is not None and alert.starts_at <= record.closed_until
+    if closed and received_at - record.changed_at < LATE_FIRING:
+        return Change.STALE_FIRING
+    return Change.FIRED
+
+
+def closed_until(alert: Alert, *, received_at: datetime) -> datetime:
+    """Until when a resolved alert closes its episode: a `firing` that began no later than this is stale.
+
+    An end that cannot be read closes no more than the start, and one in the future no more than now.
+    """
+    ended = alert.starts_at if alert.ends_at is None else min(alert.ends_at, received_at)
+    return max(alert.starts_at, ended)

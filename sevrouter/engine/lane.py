@@ -1,0 +1,232 @@
+"""A lane: everything that is delivered to one integration; claim with a lease, re-check, deliver, record."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, assert_never
+
+import structlog
+
+from sevrouter.domain.backoff import Schedule
+from sevrouter.domain.delivery import (
+    Delivered,
+    Delivery,
+    DeliveryState,
+    Outcome,
+    OutcomeReason,
+    Rejected,
+    Retry,
+    Unknown,
+    superseded,
+)
+from sevrouter.domain.incident import Fact
+from sevrouter.engine.ports import NotifierPort
+from sevrouter.engine.recording import Recording, about, entry_of
+
+if TYPE_CHECKING:
+    from sevrouter.engine.ports import Clock, StorePort, TransactionPort
+    from sevrouter.telemetry.metrics import Metrics
+
+log = structlog.get_logger()
+
+# Deliveries of one integration under way at once; within an incident there is never more than one.
+TOGETHER = 8
+# Longer than any attempt takes; a delivery still being sent after it has lost its worker.
+LEASE = timedelta(seconds=60)
+# A lane looks at its outbox at least this often, for what another process put there.
+LONGEST_SLEEP = 5.0
+# Seconds between tries to record an outcome that the store did not take; after the last its lease runs out.
+RECORD_AGAIN = (0.1, 0.5, 2.0, 5.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How an integration is delivered to. Without a notifier everything for it is shown and not sent."""
+
+    notifier: NotifierPort | None
+    schedule: Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A delivery that is not to be sent, and why."""
+
+    delivery: Delivery
+    state: DeliveryState
+    fact: Fact
+    reason: str
+
+
+@dataclass(slots=True)
+class _Claim:
+    """What one look at the outbox gave; `due_at` is when the next look is worth while."""
+
+    deliveries: list[Delivery] = field(default_factory=list)
+    ended: list[_Ended] = field(default_factory=list)
+    due_at: datetime | None = None
+
+
+class Lane:
+    """Delivers to one integration, apart from all others: a slow one delays nobody but itself."""
+
+    def __init__(self, name: str, route: Route, store: StorePort, metrics: Metrics, *, clock: Clock) -> None:
+        self.name = name
+        self.route = route
+        self._store = store
+        self._metrics = metrics
+        self._clock = clock
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._failing = False
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def wake(self) -> None:
+        """Look at the outbox now."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Deliver until `stop`."""
+        while not self._stopping:
+            self._wake.clear()
+            sleep = LONGEST_SLEEP
+            try:
+                sleep = await self._turn()
+                self._failing = False
+            except Exception as error:  # noqa: BLE001  a lane must outlive whatever its store does
+                self._complain(error)
+            await self._rest(sleep)
+
+    def stop(self) -> None:
+        """Take nothing more; `run` ends once a claim that is under way has come back."""
+        self._stopping = True
+        self._wake.set()
+
+    async def finish(self) -> None:
+        """Wait for the attempts that are under way."""
+        while self._under_way:
+            await asyncio.wait(self._under_way)
+
+    def abandon(self) -> None:
+        """Give up the attempts that are under way: they are rescued at the next start."""
+        for task in self._under_way:
+            task.cancel()
+
+    async def _turn(self) -> float:
+        """Begin what is due; how many seconds until there may be more."""
+        free = TOGETHER - len(self._under_way)
+        if free <= 0:
+            return LONGEST_SLEEP
+        claim = await self._store.write(lambda tx: self._claim(tx, free))
+        for ended in claim.ended:
+            self._report_end(ended)
+        for delivery in claim.deliveries:
+            task = asyncio.create_task(self._deliver(delivery), name=f"{self.name}-{delivery.id}")
+            self._under_way.add(task)
+            task.add_done_callback(self._done)
+        if claim.ended:
+            return 0.0
+        if claim.due_at is None:
+            return LONGEST_SLEEP
+        return min(LONGEST_SLEEP, max(0.05, (claim.due_at - self._clock()).total_seconds()))
+
+    async def _rest(self, seconds: float) -> None:
+        if seconds <= 0 or self._stopping:
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self.wake()
+
+    def _complain(self, error: Exception) -> None:
+        if not self._failing:
+            log.error("lane_failing", integration=self.name, error=repr(error))
+        self._failing = True
+
+    def _claim(self, tx: TransactionPort, free: int) -> _Claim:
+        now = self._clock()
+        claim = _Claim()
+        heads = tx.outbox.heads(self.name, now=now, most=free)
+        incidents = tx.incidents.by_id({head.notice.incident_id for head in heads})
+        for head in heads:
+            void = superseded(head, incidents[head.notice.incident_id], tx.outbox.siblings(head))
+            if void is not None:
+                claim.ended.append(_Ended(head, DeliveryState.SUPERSEDED, Fact.SUPERSEDED, void.value))
+            elif head.expires_at <= now:
+                expired = OutcomeReason.EXPIRED.value
+                claim.ended.append(_Ended(head, DeliveryState.DEAD, Fact.DELIVERY_EXPIRED, expired))
+            elif self.route.notifier is None:
+                claim.ended.append(_Ended(head, DeliveryState.SHADOWED, Fact.SHADOWED, "shadow"))
+            else:
+                lease = uuid.uuid4().hex
+                tx.outbox.begin(head, lease=lease, until=now + LEASE)
+                claim.deliveries.append(replace(head, lease=lease, attempts=head.attempts + 1))
+        for ended in claim.ended:
+            head = ended.delivery
+            tx.outbox.void(head, ended.state, reason=ended.reason, at=now)
+            tx.incidents.tell([(head.notice.incident_id, entry_of(head, ended.fact, ended.reason, now))])
+        claim.due_at = tx.outbox.next_due_at(self.name)
+        return claim
+
+    def _report_end(self, ended: _Ended) -> None:
+        outcome = "expired" if ended.fact is Fact.DELIVERY_EXPIRED else ended.fact.value
+        self._metrics.deliveries.labels(self.name, outcome).inc()
+        line = log.error if ended.state is DeliveryState.DEAD else log.info
+        line(_EVENTS[ended.fact], reason=ended.reason, **about(ended.delivery))
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        notifier = self.route.notifier
+        assert notifier is not None
+        try:
+            outcome = await notifier.deliver(delivery)
+        except Exception as error:
+            log.exception("notifier_failed", error=repr(error), **about(delivery))
+            outcome = Unknown(OutcomeReason.INTERNAL_ERROR, type(error).__name__)
+        # What was done must be written down, also while we are being stopped.
+        await asyncio.shield(self._record(delivery, outcome))
+
+    async def _record(self, delivery: Delivery, outcome: Outcome) -> None:
+        now = self._clock()
+        write = Recording(delivery, outcome, self.route.schedule, now)
+        for pause in RECORD_AGAIN:
+            try:
+                is_ours = await self._store.write(write)
+                break
+            except Exception as error:  # noqa: BLE001  whatever the store says, the outcome is still known only here
+                self._complain(error)
+                await asyncio.sleep(pause)
+        else:
+            return
+        if is_ours:
+            self._report(delivery, outcome, write.not_before, now)
+
+    def _report(self, delivery: Delivery, outcome: Outcome, not_before: datetime | None, now: datetime) -> None:
+        name = type(outcome).__name__.lower()
+        self._metrics.deliveries.labels(self.name, name).inc()
+        details = about(delivery) | {"reason": outcome.reason.value, "detail": outcome.detail or None}
+        match outcome:
+            case Delivered():
+                self._metrics.latency.labels(self.name).observe((now - delivery.received_at).total_seconds())
+                log.info("delivered", reference=outcome.reference or delivery.reference, **details)
+            case Retry() | Unknown():
+                # A provider that is away is said once a delivery; its further attempts only show in the metric.
+                line = log.warning if delivery.attempts == 1 else log.debug
+                line(f"delivery_{name}", not_before=not_before and not_before.isoformat(), **details)
+            case Rejected():
+                log.error("delivery_rejected", dead_letter=delivery.id, **details)
+            case _:
+                assert_never(outcome)
+
+
+_EVENTS = {
+    Fact.SUPERSEDED: "delivery_superseded",
+    Fact.DELIVERY_EXPIRED: "delivery_expired",
+    Fact.SHADOWED: "would_deliver",
+}

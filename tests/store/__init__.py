@@ -1,0 +1,1 @@
+"""The store on real SQLite files: its schema, its commits, its statements."""
