@@ -21,11 +21,16 @@ _UNSAFE = {number: f"\\x{number:02x}" for number in (*range(32), *range(0x7F, 0x
 }
 
 
+# What a reader's eye looks for comes first.
+_FIRST = ("timestamp", "level", "event")
+
+
 def _one_line(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
     for key, value in event.items():
         if isinstance(value, str) and key != "exception":
             event[key] = value[:LONGEST_VALUE].translate(_UNSAFE)
-    return event
+    first = {key: event[key] for key in _FIRST if key in event}
+    return {**first, **event}
 
 
 def set_up(*, stream: TextIO | None = None, level: str = "info", as_json: bool | None = None) -> None:
