@@ -45,10 +45,12 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 # Seconds. Slow headers and idle connections are cut off after the first; requests under way may take the second
-# after we were told to stop; a store that does not answer a probe within the third is away.
+# after we were told to stop; a store that does not answer a probe within the third is away. The rest of a body that
+# was refused is thrown away for as long as the fourth, so that its sender gets to read why.
 IDLE_CONNECTION = 30.0
 FINISH_REQUESTS = 5.0
 PROBE = 2.0
+LINGER = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +122,7 @@ async def serve(configuration: Configuration, options: Options) -> None:
             stack.push_async_callback(_cancelled, asyncio.create_task(loop))
 
         server = web.Application()
-        server.router.add_route("*", "/webhook", webhook)
+        server.router.add_route("*", "/webhook", webhook.handle)
         _operations(store, metrics, keeper, webhook, draining).add_to(server)
         await _listen(stack, server, options)
 
@@ -189,6 +191,7 @@ async def _listen(stack: AsyncExitStack, server: web.Application, options: Optio
         auto_decompress=False,
         keepalive_timeout=IDLE_CONNECTION,
         shutdown_timeout=FINISH_REQUESTS,
+        lingering_time=LINGER,
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

@@ -24,7 +24,7 @@ _CONFIG_HELP = (
 )
 _EXPLAIN_EXAMPLES = """\
 Examples:
-  sevrouter explain severity=critical service=checkout -a users_affected_percent=12%%
+  sevrouter explain severity=critical service=checkout -a users_affected_percent=12%
   sevrouter explain --payload webhook.json --json
   sevrouter explain severity=critical --expect SEV-2"""
 

@@ -1,4 +1,4 @@
-"""What the rooms around the domain share: a clock that tests move, a routing as a small team has it, a look into tables."""
+"""What the rooms around the domain share: a clock to move, the routing of a small team, a look into tables."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
+from sevrouter.domain.alert import Alert, AlertStatus
 from sevrouter.domain.grading import Grader
 from sevrouter.domain.incident import IncidentPolicy
+from sevrouter.domain.labels import parse_matcher
 from sevrouter.domain.ownership import Ownership, System
 from sevrouter.domain.routing import Routing
 from sevrouter.domain.sev import Sev
-from tests.domain.building import CONFIG, NOW, by_number, by_word, fixed
-from sevrouter.domain.labels import parse_matcher
+from tests.domain.building import CONFIG, NOW, at, by_number, by_word, fixed
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -81,6 +82,16 @@ def routing(
         give_up_after=give_up_after,
         config_hash=config_hash,
     )
+
+
+def labelled(labels: dict[str, str], *, start: float = 0) -> Alert:
+    """An alert with just these labels that fires since minute `start`."""
+    return Alert(labels=labels, starts_at=at(start))
+
+
+def over(alert: Alert, *, minute: float = 1) -> Alert:
+    """The end of an alert at that minute."""
+    return Alert(labels=alert.labels, status=AlertStatus.RESOLVED, starts_at=alert.starts_at, ends_at=at(minute))
 
 
 async def select(store: SqliteStore, sql: str, **parameters: object) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from sevrouter.domain.alert import Alert, AlertStatus
 from sevrouter.domain.explanation import title_of, why
 from sevrouter.domain.sev import parse_sev, sev_name
 from sevrouter.domain.text import one_line
+from sevrouter.ingest.lenient import clean
 from sevrouter.ingest.payload import read_payload
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ def _pairs(texts: Iterable[str]) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise CommandError(f"{text!r} is not name=value")
-        pairs[name] = value
+        # Bytes of a terminal that are no text would break whatever encodes them.
+        pairs[clean(name)] = clean(value)
     return pairs
 
 

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 VERSION = "4"
 
 
+# What was not sent. An optional `Raw` would take nothing but null.
+_ABSENT = msgspec.Raw()
+
+
 class _Member(msgspec.Struct, gc=False):
     """An alert as well-behaved senders write it."""
 
@@ -30,15 +34,15 @@ class _Member(msgspec.Struct, gc=False):
     startsAt: str = ""  # noqa: N815  Alertmanager's name
     endsAt: str = ""  # noqa: N815  Alertmanager's name
     generatorURL: str = ""  # noqa: N815  Alertmanager's name
-    values: msgspec.Raw | None = None
+    values: msgspec.Raw = _ABSENT
 
 
 class _Envelope(msgspec.Struct, gc=False):
     """The group, as far as it matters; the status of a group is not to be trusted, so it is not read."""
 
     alerts: list[msgspec.Raw]
-    version: msgspec.Raw | None = None
-    truncatedAlerts: msgspec.Raw | None = None  # noqa: N815  Alertmanager's name
+    version: msgspec.Raw = _ABSENT
+    truncatedAlerts: msgspec.Raw = _ABSENT  # noqa: N815  Alertmanager's name
 
 
 _envelope = msgspec.json.Decoder(_Envelope)
@@ -82,7 +86,7 @@ def read_payload(body: bytes, *, received_at: datetime) -> Payload:
 def _take_member(payload: Payload, raw: msgspec.Raw, received_at: datetime) -> None:
     try:
         member = _member.decode(raw)
-        values = {} if member.values is None else _values(load_json(bytes(member.values)))
+        values = _values(load_json(raw_values)) if (raw_values := bytes(member.values)) else {}
     except (*_UNREADABLE, Unreadable):
         _take_leniently(payload, bytes(raw), received_at)
         return
@@ -150,11 +154,12 @@ def _values(value: Any) -> dict[str, str]:
     return {clean(name): number_text(number) for name, number in value.items() if number is not None}
 
 
-def _loaded(raw: msgspec.Raw | None) -> Any:
-    if raw is None:
+def _loaded(raw: msgspec.Raw) -> Any:
+    text = bytes(raw)
+    if not text:
         return None
     try:
-        return load_json(bytes(raw))
+        return load_json(text)
     except Unreadable as error:
         return error.reason
 

@@ -57,7 +57,7 @@ class WebhookHandler:
         self.max_body = max_body
         self._last_refusal: tuple[int, str] | None = None
 
-    async def __call__(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.Request) -> web.Response:
         """Answer one request to the webhook's path, by whatever method."""
         try:
             self._check(request)

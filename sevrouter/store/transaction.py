@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import update
+from sqlalchemy import delete, insert
 
 from sevrouter.store.alerts import Alerts
 from sevrouter.store.incidents import Incidents
@@ -15,6 +15,9 @@ from sevrouter.store.tables import migrations
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+# Migrations are numbered from 1.
+_NO_MIGRATION = 0
 
 
 class Transaction:
@@ -29,5 +32,9 @@ class Transaction:
         self.retention = Retention(connection)
 
     def touch(self) -> None:
-        """Write a row as it is: proof that this store can be written, which a transaction without a change is not."""
-        self._connection.execute(update(migrations).values(applied_at=migrations.c.applied_at))
+        """Write a row and take it back: proof that this store can be written.
+
+        Neither a transaction without a change nor a row written as it is would reach the disk.
+        """
+        self._connection.execute(insert(migrations).values(version=_NO_MIGRATION))
+        self._connection.execute(delete(migrations).where(migrations.c.version == _NO_MIGRATION))

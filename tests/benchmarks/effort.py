@@ -25,8 +25,8 @@ class Effort:
 FULL = Effort(
     rounds=3,
     posts={1: 6_000, 10: 3_000, 100: 500, 1_000: 64},
-    longest_run=1.2,
-    paced_seconds={100: 4.0, 1_000: 3.0},
+    longest_run=0.8,
+    paced_seconds={100: 3.0, 1_000: 1.5},
     large_post=100_000,
     starts=5,
     idle_seconds=5.0,
@@ -34,9 +34,9 @@ FULL = Effort(
 QUICK = Effort(
     rounds=1,
     posts={1: 1_000, 10: 500, 100: 80, 1_000: 16},
-    longest_run=0.5,
+    longest_run=0.35,
     paced_seconds={100: 1.5, 1_000: 0.5},
-    large_post=20_000,
+    large_post=10_000,
     starts=3,
-    idle_seconds=2.0,
+    idle_seconds=1.0,
 )

@@ -6,25 +6,26 @@ from typing import TYPE_CHECKING
 
 import pytest_asyncio
 
-from sevrouter.store.sqlite import SqliteStore
 from tests.engine.stage import Stage
+from tests.stores import empty_database, store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
+
+    from sevrouter.store.sqlite import SqliteStore
+
+__all__ = ["empty_database", "store"]
 
 
 @pytest_asyncio.fixture
-async def empty_stage(tmp_path: Path) -> AsyncIterator[Stage]:
+async def empty_stage(store: SqliteStore) -> AsyncIterator[Stage]:
     """A stage on which no lane is open yet: the outbox only fills."""
-    store = SqliteStore.open(tmp_path / "sevrouter.db")
     stage = Stage(store)
     try:
         yield stage
         stage.nothing_unexpected()
     finally:
         await stage.dispatcher.stop()
-        store.close()
 
 
 @pytest_asyncio.fixture

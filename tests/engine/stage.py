@@ -93,7 +93,12 @@ class Stage:
         self.dispatcher = Dispatcher(store, self.metrics, clock=self.clock)
         self.watcher = Watcher(store, lambda: self.routing, clock=self.clock, wake=self.dispatcher.wake)
         self.intake = Intake(
-            store, lambda: self.routing, self.metrics, clock=self.clock, wake=self.dispatcher.wake, due=self.watcher.wake
+            store,
+            lambda: self.routing,
+            self.metrics,
+            clock=self.clock,
+            wake=self.dispatcher.wake,
+            due=self.watcher.wake,
         )
 
     @property
@@ -106,15 +111,11 @@ class Stage:
         chosen: dict[str, NotifierPort | None] = {each.name: each for each in self.recipients}
         self.dispatcher.route({name: Route(notifier, SCHEDULE) for name, notifier in (chosen | notifiers).items()})
 
-    async def take(
-        self, *alerts: Alert, truncated: bool = False, quarantined: tuple[str, bytes] | None = None
-    ) -> None:
+    async def take(self, *alerts: Alert, truncated: bool = False, quarantined: tuple[str, bytes] | None = None) -> None:
         """A webhook, stored; what follows from it may still be under way."""
         await self.intake.take(Webhook(alerts, truncated, quarantined))
 
-    async def push(
-        self, *alerts: Alert, truncated: bool = False, quarantined: tuple[str, bytes] | None = None
-    ) -> None:
+    async def push(self, *alerts: Alert, truncated: bool = False, quarantined: tuple[str, bytes] | None = None) -> None:
         """A webhook, and all that is delivered because of it."""
         await self.take(*alerts, truncated=truncated, quarantined=quarantined)
         await self.idle()

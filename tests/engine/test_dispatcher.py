@@ -6,7 +6,6 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from structlog.testing import capture_logs
 
 from sevrouter.domain.delivery import (
@@ -17,17 +16,19 @@ from sevrouter.domain.delivery import (
     Retry,
     Unknown,
 )
-from sevrouter.domain.incident import IncidentState
 from sevrouter.domain.sev import Sev
 from sevrouter.engine import lane as lane_module
 from sevrouter.engine.lane import LEASE, TOGETHER, Route
+from sevrouter.engine.recording import Recording
 from sevrouter.store.errors import StoreUnavailableError
-from tests.building import select
-from tests.domain.building import at, firing, resolved
+from tests.building import over, select
+from tests.domain.building import at, firing
 from tests.engine.stage import OPENED, PATIENCE, RESOLVED, ROSE, SCHEDULE, Recipient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pytest
 
     from sevrouter.domain.alert import Alert
     from sevrouter.store.transaction import Transaction
@@ -48,17 +49,9 @@ def warning(name: str = "Down") -> Alert:
     return firing(name, severity="warning", service="checkout")
 
 
-def over(alert: Alert, *, minute: float = 1) -> Alert:
-    """The end of it."""
-    labels = {name: value for name, value in alert.labels.items() if name != "alertname"}
-    return resolved(alert.labels["alertname"], end=minute, **labels)
-
-
 async def deliveries(stage: Stage, integration: str = "slack") -> list[dict[str, Any]]:
     """The rows of one integration."""
-    return await select(
-        stage.store, "SELECT * FROM deliveries WHERE integration = :name ORDER BY id", name=integration
-    )
+    return await select(stage.store, "SELECT * FROM deliveries WHERE integration = :name ORDER BY id", name=integration)
 
 
 async def states(stage: Stage, integration: str = "slack") -> list[str]:
@@ -75,7 +68,12 @@ async def test_a_delivery_that_is_taken_is_counted_timed_logged_and_told(stage: 
     assert stage.metric("delivery_latency_seconds_count", integration="slack") == 1
     assert await states(stage) == ["delivered"]
     line = next(line for line in lines if line["event"] == "delivered")
-    assert (line["integration"], line["sev"], line["reference"], line["log_level"]) == ("slack", "SEV-4", "slack-1", "info")
+    assert (line["integration"], line["sev"], line["reference"], line["log_level"]) == (
+        "slack",
+        "SEV-4",
+        "slack-1",
+        "info",
+    )
 
 
 async def test_latency_is_counted_from_the_receipt_of_the_webhook(empty_stage: Stage) -> None:
@@ -205,12 +203,14 @@ async def test_a_ticket_of_what_ended_meanwhile_is_still_filed(empty_stage: Stag
 async def test_nobody_is_called_for_what_somebody_owns_by_now(empty_stage: Stage) -> None:
     stage = empty_stage
     await stage.take(critical())
-    acknowledged = f"UPDATE incidents SET state = '{IncidentState.ACKNOWLEDGED.value}'"
+    acknowledged = "UPDATE incidents SET state = 'acknowledged'"
     await stage.store.write(lambda tx: tx.alerts._connection.exec_driver_sql(acknowledged))
     stage.open_lanes()
     await stage.idle()
     stage.slack.expect_one(OPENED)
-    assert [(row["state"], row["reason"]) for row in await deliveries(stage, "call")] == [("superseded", "acknowledged")]
+    assert [(row["state"], row["reason"]) for row in await deliveries(stage, "call")] == [
+        ("superseded", "acknowledged")
+    ]
 
 
 async def test_what_cannot_be_delivered_is_tried_again_ever_more_slowly(stage: Stage) -> None:
@@ -416,7 +416,7 @@ async def test_an_outcome_that_the_store_does_not_take_is_recorded_later(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lane_module, "RECORD_AGAIN", (0, 0, 0))
-    monkeypatch.setattr(stage.store, "write", failing(stage.store.write, when=lane_module.Recording, times=2))
+    monkeypatch.setattr(stage.store, "write", failing(stage.store.write, when=Recording, times=2))
     with capture_logs() as lines:
         await stage.push(warning())
     stage.slack.expect_one(OPENED)
@@ -428,7 +428,7 @@ async def test_an_outcome_that_can_never_be_recorded_is_unknown_once_its_lease_i
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lane_module, "RECORD_AGAIN", (0,))
-    monkeypatch.setattr(stage.store, "write", failing(stage.store.write, when=lane_module.Recording, times=1))
+    monkeypatch.setattr(stage.store, "write", failing(stage.store.write, when=Recording, times=1))
     await stage.take(warning())
     await stage.slack.is_told()
     stage.slack.expect_one(OPENED)
@@ -530,9 +530,7 @@ async def test_a_stop_finishes_what_is_under_way_and_takes_nothing_more(stage: S
     assert await states(stage) == ["delivered", "pending"]
 
 
-async def test_a_stop_during_a_claim_delivers_what_was_claimed(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_stop_during_a_claim_delivers_what_was_claimed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     write = stage.store.write
     claimed, released = asyncio.Event(), asyncio.Event()
 

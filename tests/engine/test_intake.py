@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from sevrouter.domain.incident import IncidentState
 from sevrouter.domain.sev import Sev
 from sevrouter.store.errors import StoreUnavailableError
-from tests.building import RULES, counts, routing, select
+from tests.building import RULES, counts, labelled, over, routing, select
 from tests.domain.building import at, by_word, firing, fixed, resolved
 from tests.engine.stage import OPENED, REOPENED, RESOLVED, ROSE
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 def down(name: str = "Down", severity: str = "critical", **labels: str) -> Alert:
     """An alert of the checkout service."""
-    return firing(name, severity=severity, **({"service": "checkout"} | labels))
+    return labelled({"alertname": name, "severity": severity, "service": "checkout"} | labels)
 
 
 def up(name: str = "Down", severity: str = "critical", *, end: float = 1, **labels: str) -> Alert:
     """The end of it."""
-    return resolved(name, end=end, severity=severity, **({"service": "checkout"} | labels))
+    return over(down(name, severity, **labels), minute=end)
 
 
 async def test_a_critical_alert_opens_one_incident_that_calls_and_tells_its_owners(stage: Stage) -> None:
@@ -264,7 +264,9 @@ async def test_an_alert_that_is_no_incident_is_graded_kept_and_told_to_nobody(st
     await stage.push(firing("Watchdog"))
     assert await stage.incidents() == []
     assert stage.metric("alert_grades_total", sev="none", unsure="false") == 1
-    assert await select(stage.store, "SELECT sev, incident_id FROM alert_states") == [{"sev": None, "incident_id": None}]
+    assert await select(stage.store, "SELECT sev, incident_id FROM alert_states") == [
+        {"sev": None, "incident_id": None}
+    ]
 
 
 async def test_an_alert_that_no_rule_matches_is_sev_2_and_counted(stage: Stage) -> None:

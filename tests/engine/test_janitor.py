@@ -84,9 +84,7 @@ async def test_its_round_rescues_and_forgets(stage: Stage, janitor: Janitor) -> 
     assert rescued.unknowns == 1
 
 
-async def test_it_outlives_what_goes_wrong(
-    stage: Stage, janitor: Janitor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_it_outlives_what_goes_wrong(stage: Stage, janitor: Janitor, monkeypatch: pytest.MonkeyPatch) -> None:
     again, tries = asyncio.Event(), 0
 
     async def rescue() -> int:

@@ -110,9 +110,7 @@ async def test_intake_wakes_it_for_a_new_due_time(stage: Stage) -> None:
     assert woken == [None]
 
 
-async def test_it_outlives_a_store_that_is_away_and_says_so_once(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_it_outlives_a_store_that_is_away_and_says_so_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     await ended_bug(stage)
     stage.clock.forward(minutes=5)
     read, tries = stage.store.read, 0

@@ -6,22 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sevrouter.store.sqlite import SqliteStore
+from tests.stores import empty_database, store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+__all__ = ["empty_database", "store"]
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
-    """Where the database is."""
+    """Where the database is; it is made by who opens it."""
     return tmp_path / "sevrouter.db"
-
-
-@pytest.fixture
-def store(database: Path) -> Iterator[SqliteStore]:
-    """An open store."""
-    store = SqliteStore.open(database)
-    yield store
-    store.close()

@@ -48,8 +48,9 @@ def test_a_migrated_database_has_the_tables_that_the_statements_expect(migrated:
 
 @pytest.mark.parametrize("name", sorted(metadata.tables))
 def test_a_migrated_table_has_the_columns_that_the_statements_expect(migrated: Connection, name: str) -> None:
+    keys = inspect(migrated).get_pk_constraint(name)["constrained_columns"]
     found = {
-        column["name"]: (column["nullable"] and not column["primary_key"])
+        column["name"]: column["nullable"] and column["name"] not in keys
         for column in inspect(migrated).get_columns(name)
     }
     assert found == {column.name: column.nullable for column in metadata.tables[name].columns}
@@ -110,7 +111,7 @@ def test_a_database_that_is_refused_is_let_go_of(database: Path) -> None:
 
 
 def test_migrating_a_file_says_what_was_missing(database: Path) -> None:
-    assert [(each.version, each.name) for each in migrate_file(database)][0] == (1, "first")
+    assert (1, "first") in [(each.version, each.name) for each in migrate_file(database)]
     assert migrate_file(database) == []
 
 

@@ -242,7 +242,7 @@ async def test_a_close_finishes_what_waits_and_takes_nothing_more(writer: Writer
     await asyncio.sleep(0)
     held.let_go()
     await asyncio.to_thread(writer.close)
-    assert await asyncio.gather(first, waiting) == ["held", 1]
+    assert (await first, await waiting) == ("held", 1)
     with pytest.raises(StoreUnavailableError, match="closed"):
         await writer.run(add(2))
     assert numbers(engine) == [1]

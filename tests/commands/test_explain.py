@@ -1,0 +1,175 @@
+"""`explain` says how bad an alert is and why, and its exit code says whether that was expected."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sevrouter.config import load
+from tests.real.payloads import alert, grafana_alert, webhook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.commands.conftest import Ended
+
+    Command = Callable[..., Ended]
+
+
+@pytest.fixture
+def payload(tmp_path: Path) -> Callable[[Any], str]:
+    """Write a webhook's body to a file, and give its name."""
+
+    def write(body: Any) -> str:
+        path = tmp_path / "body.json"
+        path.write_bytes(body if isinstance(body, bytes) else json.dumps(body).encode())
+        return str(path)
+
+    return write
+
+
+def test_labels_are_explained_for_people(sevrouter: Command) -> None:
+    ended = sevrouter("explain", "alertname=Down", "severity=critical", "service=checkout")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.splitlines()[0] == "SEV-2  checkout: Down"
+    assert "SEV-2 by rule 'severity label': label severity is 'critical': SEV-2" in ended.out
+    assert "response: call, slack" in ended.out
+    assert "owner:    payments (system checkout)" in ended.out
+
+
+def test_an_annotation_is_read(sevrouter: Command) -> None:
+    ended = sevrouter("explain", "slo=availability", "severity=info", "-a", "users_affected_percent=30%")
+    assert ended.out.startswith("SEV-1  ")
+    assert "annotation users_affected_percent '30%' is >= 25" in ended.out
+
+
+def test_the_contract_of_json(sevrouter: Command, config: Path) -> None:
+    ended = sevrouter(
+        "explain", "--json", "severity=critical", "service=checkout", "slo=availability", "-a",
+        "users_affected_percent=1=2",
+    )  # fmt: skip
+    assert ended.code == 0
+    labels = {"severity": "critical", "service": "checkout", "slo": "availability"}
+    (explained,) = json.loads(ended.out)
+    assert explained == {
+        "labels": labels,
+        "sev": "SEV-1",
+        "unsure": True,
+        "reasons": [
+            {
+                "rule": "customers affected",
+                "sev": "SEV-1",
+                "why": "annotation users_affected_percent '1=2' is not a number: unsure, so the worst this rule knows,"
+                " SEV-1",
+                "reading": "1=2",
+                "threshold": ">= 25",
+            },
+            {
+                "rule": "severity label",
+                "sev": "SEV-2",
+                "why": "label severity is 'critical': SEV-2",
+                "reading": "critical",
+                "threshold": None,
+            },
+        ],
+        "incident": load(config).routing.incidents.dedup_key(labels),
+        "owner": "payments",
+    }
+
+
+def test_what_is_no_incident_is_none(sevrouter: Command) -> None:
+    (explained,) = json.loads(sevrouter("explain", "--json", "severity=none").out)
+    assert (explained["sev"], explained["unsure"], explained["owner"]) == ("none", False, None)
+    assert explained["reasons"][0]["sev"] == "none"
+
+
+def test_a_payload_is_explained_alert_by_alert(sevrouter: Command, payload: Callable[[Any], str]) -> None:
+    body = webhook([alert({"severity": "critical"}), alert({"severity": "info"}, status="resolved")])
+    ended = sevrouter("explain", "--payload", payload(body), "--json")
+    assert ended.code == 0
+    assert [each["sev"] for each in json.loads(ended.out)] == ["SEV-2", "SEV-5"]
+    assert "it is resolved, and graded here as if it fired" in sevrouter("explain", "--payload", payload(body)).out
+
+
+def test_a_payload_comes_from_standard_input(sevrouter: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = json.dumps(webhook([alert({"severity": "critical"})])).encode()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(body)))
+    ended = sevrouter("explain", "--payload", "-", "--json")
+    assert [each["sev"] for each in json.loads(ended.out)] == ["SEV-2"]
+
+
+def test_a_value_of_grafanas_is_read(config: Path, sevrouter: Command, payload: Callable[[Any], str]) -> None:
+    config.write_text(config.read_text().replace("annotation: users_affected_percent", "value: B"))
+    labels = {"slo": "availability", "severity": "info"}
+    body = webhook([grafana_alert(labels, values={"B": 7})])
+    assert sevrouter("explain", "--payload", payload(body)).out.startswith("SEV-2")
+    assert sevrouter("explain", "slo=availability", "severity=info", "-v", "B=26").out.startswith("SEV-1")
+
+
+@pytest.mark.parametrize(("expected", "code"), [("SEV-2", 0), ("SEV-1", 1), ("SEV-3", 1), ("none", 1)])
+def test_the_exit_code_says_whether_it_was_expected(sevrouter: Command, expected: str, code: int) -> None:
+    ended = sevrouter("explain", "severity=critical", "--expect", expected)
+    assert ended.code == code
+    assert ended.err == ("" if code == 0 else f"expected {expected}, got SEV-2: severity=critical\n")
+
+
+def test_every_alert_must_be_as_expected(sevrouter: Command, payload: Callable[[Any], str]) -> None:
+    body = payload(webhook([alert({"severity": "critical"}), alert({"severity": "info"})]))
+    assert sevrouter("explain", "--payload", body, "--expect", "SEV-2").code == 1
+    assert sevrouter("explain", "--payload", payload(webhook([])), "--expect", "SEV-2").code == 1
+    assert sevrouter("explain", "severity=none", "--expect", "none").code == 0
+
+
+@pytest.mark.parametrize("expected", ["SEV-6", "sev-2", "critical", ""])
+def test_what_is_no_sev_cannot_be_expected(sevrouter: Command, expected: str) -> None:
+    ended = sevrouter("explain", "severity=critical", "--expect", expected)
+    assert (ended.code, "is not a SEV" in ended.err) == (2, True)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"alerts":[null]}'])
+def test_what_cannot_be_read_is_said_and_is_a_no(
+    sevrouter: Command, payload: Callable[[Any], str], body: bytes
+) -> None:
+    ended = sevrouter("explain", "--payload", payload(body))
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith("cannot be read, would be quarantined and answered as SEV-2: ")
+    assert sevrouter("explain", "--payload", payload(body), "--expect", "SEV-2").code == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ((), "give labels"),
+        (("severity",), "'severity' is not name=value"),
+        (("=critical",), "is not name=value"),
+        (("severity=critical", "-a", "x"), "'x' is not name=value"),
+        (("--payload", "/nowhere/body.json"), "--payload /nowhere/body.json: No such file or directory"),
+        (("--payload", "/tmp"), "Is a directory"),  # noqa: S108  it is only looked at
+        (("severity=critical", "--payload", "-"), "not both"),
+        (("severity=critical", "--no-such-option"), "unrecognized arguments"),
+    ],
+)
+def test_a_wrong_usage_is_2(sevrouter: Command, arguments: tuple[str, ...], why: str) -> None:
+    ended = sevrouter("explain", *arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert why in ended.err
+
+
+def test_an_alert_cannot_print_what_a_terminal_obeys(sevrouter: Command) -> None:
+    ended = sevrouter("explain", "alertname=a\x1b[31m\nfake\u202e", "severity=critical")
+    assert all(line.isprintable() for line in ended.out.splitlines())
+
+
+def test_bytes_that_are_no_text_are_no_error_of_ours(sevrouter: Command) -> None:
+    ended = sevrouter("explain", "alertname=a\udcff", "severity=\udcfe", "--json")
+    assert ended.code == 0
+    assert json.loads(ended.out)[0]["labels"]["alertname"] == "a\ufffd"
+
+
+def test_no_secret_is_needed(config: Path, sevrouter: Command) -> None:
+    config.write_text(config.read_text().replace("slack: {type: console}", "slack: {token_file: nowhere, channel: C1}"))
+    assert sevrouter("explain", "severity=critical").code == 0

@@ -1,0 +1,1 @@
+"""What comes in at the door: payloads in every state, and who may send them."""

@@ -1,0 +1,180 @@
+"""The two ways of reading a payload, the quick one and the forgiving one, never disagree."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sevrouter.domain.alert import AlertStatus
+from sevrouter.ingest import payload as payload_module
+from sevrouter.ingest.lenient import Number, Unreadable, clean, load_json, number_text
+from sevrouter.ingest.payload import read_payload
+from tests.domain.building import at
+from tests.real.payloads import alert, grafana_alert, grafana_webhook, webhook
+
+if TYPE_CHECKING:
+    from sevrouter.ingest.payload import Payload
+
+NOW = at(0)
+
+texts = st.text(max_size=20)
+# What JSON can say, surrogates and all; NaN is Python's own invention.
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+maps = st.dictionaries(texts, texts, max_size=4)
+moments = texts | st.datetimes().map(lambda moment: moment.isoformat() + "Z")
+statuses = st.sampled_from(["firing", "resolved", "FIRING", ""])
+proper = st.fixed_dictionaries(
+    {"labels": maps},
+    optional={
+        "annotations": maps,
+        "status": statuses,
+        "startsAt": moments,
+        "endsAt": moments,
+        "generatorURL": texts,
+        "fingerprint": texts,
+        "values": st.dictionaries(texts, anything, max_size=3) | st.none(),
+    },
+)
+odd = st.fixed_dictionaries(
+    {},
+    optional={
+        "labels": maps | anything,
+        "annotations": anything,
+        "status": statuses | anything,
+        "startsAt": moments | anything,
+        "endsAt": anything,
+        "generatorURL": anything,
+        "values": anything,
+    },
+)
+groups = st.fixed_dictionaries(
+    {"alerts": st.lists(proper | odd | anything, max_size=4)},
+    optional={"version": st.just("4") | anything, "truncatedAlerts": st.integers(-1, 3) | anything, "status": anything},
+)
+
+
+def leniently(body: bytes) -> Payload:
+    """Read a body the forgiving way alone."""
+    return payload_module._read_leniently(body, NOW)
+
+
+def strictly(body: bytes, monkeypatch: pytest.MonkeyPatch) -> Payload:
+    """Read a body the quick way alone; fails where that one gives up."""
+
+    def give_up(*_: object) -> Any:
+        raise AssertionError("the quick way gave up")
+
+    monkeypatch.setattr(payload_module, "_read_leniently", give_up)
+    monkeypatch.setattr(payload_module, "_take_leniently", give_up)
+    return read_payload(body, received_at=NOW)
+
+
+@given(groups)
+@settings(deadline=None, max_examples=150)
+def test_both_ways_of_reading_agree(group: dict[str, Any]) -> None:
+    body = json.dumps(group).encode()
+    quick, forgiving = read_payload(body, received_at=NOW), leniently(body)
+    assert quick.alerts == forgiving.alerts
+    assert [each.reason for each in quick.rejected] == [each.reason for each in forgiving.rejected]
+    assert (quick.truncated, quick.version) == (forgiving.truncated, forgiving.version)
+
+
+@given(groups)
+@settings(deadline=None, max_examples=100)
+def test_every_member_is_taken_or_kept(group: dict[str, Any]) -> None:
+    payload = read_payload(json.dumps(group).encode(), received_at=NOW)
+    assert len(payload.alerts) + len(payload.rejected) == len(group["alerts"])
+
+
+@given(st.binary(max_size=200) | texts.map(str.encode) | anything.map(lambda value: json.dumps(value).encode()))
+@settings(deadline=None, max_examples=150)
+def test_no_body_is_an_error_of_ours(body: bytes) -> None:
+    payload = read_payload(body, received_at=NOW)
+    assert payload.alerts or payload.rejected or json.loads(body)["alerts"] == []
+
+
+@given(groups)
+@settings(deadline=None, max_examples=100)
+def test_every_text_can_be_stored(group: dict[str, Any]) -> None:
+    for each in read_payload(json.dumps(group).encode(), received_at=NOW).alerts:
+        for text in (*each.labels, *each.labels.values(), *each.annotations.values(), *each.values, each.generator_url):
+            assert type(text) is str
+            assert text.encode().decode() == text
+
+
+def test_what_alertmanager_sends_is_read_the_quick_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = json.dumps(webhook([alert({"alertname": "Down"}), alert({"alertname": "Up"}, status="resolved")])).encode()
+    payload = strictly(body, monkeypatch)
+    assert [(each.labels["alertname"], each.status) for each in payload.alerts] == [
+        ("Down", AlertStatus.FIRING),
+        ("Up", AlertStatus.RESOLVED),
+    ]
+    assert (payload.version, payload.truncated, payload.rejected) == ("4", False, [])
+
+
+def test_what_grafana_sends_is_read_the_quick_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = grafana_webhook([grafana_alert({"alertname": "Down"}, values={"A": 1.5}), grafana_alert(values=None)])
+    payload = strictly(json.dumps(sent).encode(), monkeypatch)
+    assert [each.values for each in payload.alerts] == [{"A": "1.5"}, {}]
+    assert payload.version == "1"
+
+
+def test_all_of_an_alert_is_read() -> None:
+    sent = alert(
+        {"alertname": "Down"}, {"summary": "s"}, "resolved", "2026-03-01T11:00:00+01:00", "2026-03-01T11:00:00.5Z"
+    )
+    (read,) = read_payload(json.dumps(webhook([sent])).encode(), received_at=NOW).alerts
+    assert (read.labels, read.annotations, read.status) == (
+        {"alertname": "Down"},
+        {"summary": "s"},
+        AlertStatus.RESOLVED,
+    )
+    assert (read.starts_at, read.ends_at) == (at(-120), at(-60 + 0.5 / 60))
+    assert read.generator_url == sent["generatorURL"]
+
+
+def test_a_number_stays_as_it_was_written() -> None:
+    assert load_json(b"[1.50, -0, 1e2, 12345678901234567890]") == ["1.50", "-0", "1e2", "12345678901234567890"]
+    assert type(number_text(Number("1.50"))) is str
+
+
+def test_half_a_character_becomes_a_mark() -> None:
+    assert clean("a\ud800b\udfff") == "a\ufffdb\ufffd"
+    assert clean("ü🔥") == "ü🔥"
+
+
+@pytest.mark.parametrize(
+    "body", [b"NaN", b"[Infinity]", b"1e999", b"9" * 5_000, b"\xff", b"", b" ", b"[" * 99_999, b"{"]
+)
+def test_what_is_unreadable_says_why_without_what_was_sent(body: bytes) -> None:
+    with pytest.raises(Unreadable) as caught:
+        load_json(body)
+    assert 0 < len(caught.value.reason) < 60
+
+
+@pytest.mark.parametrize(
+    ("said", "truncated"),
+    [
+        (0, False),
+        ("0", False),
+        ("", False),
+        (None, False),
+        (1, True),
+        (-1, True),
+        ("many", True),
+        ([], True),
+        (1.5, True),
+    ],
+)
+def test_a_count_that_makes_no_sense_may_hide_an_alert(said: object, *, truncated: bool) -> None:
+    body = json.dumps({"alerts": [], "truncatedAlerts": said}).encode()
+    assert read_payload(body, received_at=NOW).truncated is truncated
+    assert leniently(body).truncated is truncated

@@ -1,0 +1,1 @@
+"""The endpoints of operation, over HTTP, on a real store and a real configuration."""
