@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sevrouter.domain.alert import Alert
 
-# Cases (values of the labels that rules look at) whose verdict is remembered; a busy Alertmanager repeats the
+# Cases (values of what rules look at) whose verdict is remembered; a busy Alertmanager repeats the
 # same ones for hours.
 REMEMBERED_CASES = 20_000
 # Characters; a megabyte of label value is graded like any other, but not kept.
@@ -119,9 +119,13 @@ class Grader:
         self._unindexed: list[int] = []
         for number, rule in enumerate(self._rules):
             self._index(number, rule)
-        # Labels that no rule looks at change no verdict, so that a thousand pods are one case.
-        self._relevant = tuple(sorted({name for rule in self._rules for name in _labels_of(rule)}))
-        self._remembered: dict[tuple[str, ...], tuple[Rule, ...] | Verdict] = {}
+        # What no rule looks at changes no verdict, so that a thousand pods are one case.
+        looked_at = {each for rule in self._rules for each in _looks_at(rule)}
+        self._labels, self._annotations, self._values = (
+            tuple(sorted(name for source, name in looked_at if source is wanted))
+            for wanted in (Source.LABEL, Source.ANNOTATION, Source.VALUE)
+        )
+        self._remembered: dict[tuple[str, ...], Verdict] = {}
 
     @property
     def unmatched(self) -> Sev:
@@ -145,22 +149,26 @@ class Grader:
 
     def grade(self, alert: Alert) -> Verdict:
         """The verdict on one firing alert."""
-        labels = alert.labels
-        case = tuple([labels.get(name, "") for name in self._relevant])
-        known = self._remembered.get(case)
-        if isinstance(known, Verdict):
-            return known
-        rules = self.rules_for(alert) if known is None else known
-        verdict = self._verdict(rules, alert)
-        if known is None and sum(map(len, case)) <= LONGEST_CASE:
+        case = self._case(alert)
+        verdict = self._remembered.get(case)
+        if verdict is not None:
+            return verdict
+        verdict = self._verdict(alert)
+        if sum(map(len, case)) <= LONGEST_CASE:
             if len(self._remembered) >= REMEMBERED_CASES:
                 self._remembered.clear()
-            # A number in an annotation is read each time; what only labels decide is decided once.
-            self._remembered[case] = verdict if all(map(_reads_labels_only, rules)) else rules
+            self._remembered[case] = verdict
         return verdict
 
-    def _verdict(self, rules: Sequence[Rule], alert: Alert) -> Verdict:
-        grades = [_grade(rule, alert, self._unmatched) for rule in rules]
+    def _case(self, alert: Alert) -> tuple[str, ...]:
+        labels, annotations, values = alert.labels, alert.annotations, alert.values
+        case = [labels.get(name, "") for name in self._labels]
+        case += [annotations.get(name, "") for name in self._annotations]
+        case += [values.get(name, "") for name in self._values]
+        return tuple(case)
+
+    def _verdict(self, alert: Alert) -> Verdict:
+        grades = [_grade(rule, alert, self._unmatched) for rule in self.rules_for(alert)]
         if not grades:
             return Verdict(self._unmatched, unsure=True, grades=(_unmatched(self._unmatched),))
         sev = worst(grade.sev for grade in grades)
@@ -171,15 +179,11 @@ class Grader:
         return Verdict(sev, unsure, tuple(grades))
 
 
-def _labels_of(rule: Rule) -> list[str]:
-    names = [each.name for each in rule.matchers]
-    if not isinstance(rule.scale, Fixed) and rule.scale.measure.source is Source.LABEL:
-        names.append(rule.scale.measure.name)
+def _looks_at(rule: Rule) -> list[tuple[Source, str]]:
+    names = [(Source.LABEL, each.name) for each in rule.matchers]
+    if not isinstance(rule.scale, Fixed):
+        names.append((rule.scale.measure.source, rule.scale.measure.name))
     return names
-
-
-def _reads_labels_only(rule: Rule) -> bool:
-    return isinstance(rule.scale, Fixed) or rule.scale.measure.source is Source.LABEL
 
 
 def unreadable_webhook(unmatched: Sev, why: str) -> Verdict:

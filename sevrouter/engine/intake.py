@@ -105,7 +105,7 @@ class _Taking:
         observations = self._observe(self._distinct(webhook.alerts))
         if webhook.quarantined is not None:
             observations.append(self._unreadable(webhook.quarantined[0]))
-        self._group(observations)
+        self._group(self._relevant(observations))
         for group in self._groups.values():
             self._fold(group)
         self._save()
@@ -150,22 +150,36 @@ class _Taking:
         verdict = unreadable_webhook(self._routing.grader.unmatched, why)
         return Observation(Change.EVENT, alert, None, verdict)
 
+    def _relevant(self, observations: Sequence[Observation]) -> Sequence[Observation]:
+        """Those that may change something: what Alertmanager mostly sends is what it sent before."""
+        if self._truncated or self._tx.incidents.any_truncated():
+            # That all is there again may end a truncation, so here a repeat is news too.
+            return observations
+        return [each for each in observations if each.change in _SIGNIFICANT or each.change in _STORED]
+
     def _group(self, observations: Sequence[Observation]) -> None:
+        # An alert stays with its open incident, also where a reload has changed what groups alerts.
+        mine = self._open_incidents(observations)
         policy = self._routing.incidents
-        ids = {each.record.incident_id for each in observations if each.record and each.record.incident_id}
-        by_id = self._tx.incidents.by_id(ids)
-        keys = [policy.dedup_key(each.alert.labels) for each in observations]
-        by_key = self._tx.incidents.last_by_key(set(keys))
-        for observation, key in zip(observations, keys, strict=True):
-            mine = by_id.get(observation.record.incident_id or 0) if observation.record else None
-            # An alert stays with its open incident, also where a reload has changed what groups alerts.
-            incident = mine if mine is not None and mine.is_open else by_key.get(key)
-            name = key if incident is None else incident.dedup_key
+        keys = [
+            policy.dedup_key(each.alert.labels) if incident is None else incident.dedup_key
+            for each, incident in zip(observations, mine, strict=True)
+        ]
+        unknown = {key for key, incident in zip(keys, mine, strict=True) if incident is None}
+        last = self._tx.incidents.last_by_key(unknown)
+        for observation, name, own in zip(observations, keys, mine, strict=True):
+            incident = own or last.get(name)
             group = self._groups.get(name)
             if group is None:
                 group = self._groups[name] = _Group(incident, Opening(dedup_key=name, system=None, owner=None))
             self._own(group, observation)
             group.observations.append(observation)
+
+    def _open_incidents(self, observations: Sequence[Observation]) -> list[Incident | None]:
+        ids = [each.record.incident_id if each.record else None for each in observations]
+        found = self._tx.incidents.by_id({number for number in ids if number is not None})
+        incidents = (None if number is None else found.get(number) for number in ids)
+        return [each if each is not None and each.is_open else None for each in incidents]
 
     def _own(self, group: _Group, observation: Observation) -> None:
         if observation.change not in (Change.FIRED, Change.EVENT):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import func, select
 
 from sevrouter.domain.alert import AlertRecord, AlertStatus, HistoryEntry
+from sevrouter.domain.sev import Sev
 from sevrouter.store.chunks import chunks
-from sevrouter.store.tables import alert_states, alerts, microseconds
+from sevrouter.store.tables import alerts, microseconds, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,12 +30,10 @@ _ADD_HISTORY = (
     "INSERT INTO history (alert_id, at, status, starts_at, ends_at, sev, unsure, reading, content)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_known = (
-    select(alerts.c.id, alerts.c.digest, alert_states)
-    .join(alert_states, alert_states.c.alert_id == alerts.c.id)
-    .where(alerts.c.digest.in_(bindparam("digests", expanding=True)))
+_RECORDS = (
+    "SELECT alerts.id, digest, status, starts_at, closed_until, changed_at, sev, unsure, content, incident_id"
+    " FROM alerts JOIN alert_states ON alert_id = alerts.id WHERE digest IN ({})"
 )
-
 _STATUS_NAMES = {status: status.value for status in AlertStatus}
 _STATUSES = {status.value: status for status in AlertStatus}
 
@@ -49,8 +48,10 @@ class Alerts:
         """What is remembered of the alerts with these digests; those never seen are left out."""
         found: dict[bytes, AlertRecord] = {}
         for chunk in chunks(digests):
-            for row in self._connection.execute(_known, {"digests": chunk}):
-                found[row.digest] = _record(row)
+            statement = _RECORDS.format(", ".join("?" * len(chunk)))
+            for row in self._connection.exec_driver_sql(statement, tuple(chunk)):
+                record = _record(*row)
+                found[record.digest] = record
         return found
 
     def save(self, entries: Sequence[HistoryEntry]) -> None:
@@ -115,16 +116,27 @@ def _or_none(moment: datetime | None) -> int | None:
     return None if moment is None else microseconds(moment)
 
 
-def _record(row: Any) -> AlertRecord:
+def _record(
+    number: int,
+    digest: bytes,
+    status: str,
+    starts_at: int,
+    closed_until: int | None,
+    changed_at: int,
+    sev: int | None,
+    unsure: bool | int,
+    content: bytes,
+    incident_id: int | None,
+) -> AlertRecord:
     return AlertRecord(
-        id=row.id,
-        digest=row.digest,
-        status=_STATUSES[row.status],
-        starts_at=row.starts_at,
-        closed_until=row.closed_until,
-        changed_at=row.changed_at,
-        sev=row.sev,
-        unsure=row.unsure,
-        content=row.content,
-        incident_id=row.incident_id,
+        id=number,
+        digest=digest,
+        status=_STATUSES[status],
+        starts_at=moment(starts_at),
+        closed_until=None if closed_until is None else moment(closed_until),
+        changed_at=moment(changed_at),
+        sev=None if sev is None else Sev(sev),
+        unsure=bool(unsure),
+        content=content,
+        incident_id=incident_id,
     )

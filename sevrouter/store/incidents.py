@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, text, update
 
 from sevrouter.domain.incident import Evidence, Fact, Incident, IncidentState, TimelineEntry
 from sevrouter.store.chunks import chunks
@@ -24,6 +24,16 @@ _update = (
     .where(incidents.c.id == bindparam("of_incident"))
     .values({column: bindparam(column.name) for column in incidents.c if column.name != "id"})
 )
+_by_id = select(incidents).where(incidents.c.id.in_(bindparam("ids", expanding=True)))
+_last_by_key = select(incidents).where(
+    incidents.c.id.in_(
+        select(func.max(incidents.c.id))
+        .where(incidents.c.dedup_key.in_(bindparam("keys", expanding=True)))
+        .group_by(incidents.c.dedup_key)
+    )
+)
+# Written as the index is, or SQLite would not take it and read every incident there ever was.
+_truncated = select(incidents.c.id).where(text("truncated")).limit(1)
 
 
 class Incidents:
@@ -36,7 +46,7 @@ class Incidents:
         """The incidents with these ids."""
         found: dict[int, Incident] = {}
         for chunk in chunks(ids):
-            for row in self._connection.execute(select(incidents).where(incidents.c.id.in_(chunk))).mappings():
+            for row in self._connection.execute(_by_id, {"ids": chunk}).mappings():
                 found[row["id"]] = _incident(row)
         return found
 
@@ -44,12 +54,13 @@ class Incidents:
         """The last incident of each of these identities, open or not."""
         found: dict[str, Incident] = {}
         for chunk in chunks(keys):
-            last = (
-                select(func.max(incidents.c.id)).where(incidents.c.dedup_key.in_(chunk)).group_by(incidents.c.dedup_key)
-            )
-            for row in self._connection.execute(select(incidents).where(incidents.c.id.in_(last))).mappings():
+            for row in self._connection.execute(_last_by_key, {"keys": chunk}).mappings():
                 found[row["dedup_key"]] = _incident(row)
         return found
+
+    def any_truncated(self) -> bool:
+        """Whether any incident may have firing alerts that Alertmanager left out."""
+        return self._connection.execute(_truncated).first() is not None
 
     def due(self, now: datetime, *, most: int) -> list[Incident]:
         """Incidents whose quiet time has run out, the longest over first."""

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 # What the dialects spell differently.
 _SPELLING = {
-    "sqlite": {"identity": "INTEGER PRIMARY KEY AUTOINCREMENT", "bytes": "BLOB"},
+    # A key of type INTEGER is the row's own number in SQLite; of any other type it is an index beside it.
+    "sqlite": {"identity": "INTEGER PRIMARY KEY AUTOINCREMENT", "key": "INTEGER", "bytes": "BLOB"},
 }
 
 

@@ -22,6 +22,11 @@ def microseconds(moment: datetime) -> int:
     return (moment - EPOCH) // _MICROSECOND
 
 
+def moment(microseconds: int) -> datetime:
+    """Microseconds since 1970 as an aware time in UTC."""
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
 class Moment(TypeDecorator[datetime]):
     """An aware time as microseconds since 1970, which every database orders and indexes alike."""
 
@@ -34,7 +39,7 @@ class Moment(TypeDecorator[datetime]):
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
         """To an aware time in UTC."""
-        return None if value is None else EPOCH + timedelta(microseconds=value)
+        return None if value is None else moment(value)
 
 
 class SevNumber(TypeDecorator[Sev]):

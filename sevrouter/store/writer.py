@@ -43,7 +43,8 @@ class _Work:
 class Writer:
     """Runs works on one connection, each whole or not at all, many to a commit.
 
-    A work is answered only after the commit that holds it is on disk.
+    A work is answered only after the commit that holds it is on disk. One that fails is run again alone, and so
+    are those that shared its transaction: a work must give the same when it is run again.
     """
 
     def __init__(self, engine: Engine, *, most_waiting: int = MOST_WAITING) -> None:
@@ -101,50 +102,46 @@ class Writer:
 
     def _commit(self, batch: list[_Work]) -> None:
         try:
-            if self._connection is None:
-                self._connection = self._engine.connect()
-            with self._connection.begin():
-                for item in batch:
-                    self._run_one(self._connection, item, alone=len(batch) == 1)
+            self._run_together(batch)
         except Exception as error:  # noqa: BLE001  whatever it is, those who wait must hear of it
-            self._fail(batch, error)
+            if _is_about_the_store(error):
+                self._fail(batch, error)
+            elif len(batch) == 1:
+                batch[0].error = error
+            else:
+                # One of them is at fault, and must not take its neighbours along.
+                for item in batch:
+                    self._commit([item])
         else:
             if self._failing:
                 log.info("store_recovered")
             self._failing = False
 
-    @staticmethod
-    def _run_one(connection: Connection, item: _Work, *, alone: bool) -> None:
-        # A work that fails must not take its neighbours along, unless it is the database that fails.
-        if alone:
-            item.result = item.run(connection)
-            return
-        try:
-            with connection.begin_nested():
-                item.result = item.run(connection)
-        except _OWN_FAULT as error:
-            item.error = error
-        except SQLAlchemyError:
-            raise
-        except Exception as error:  # noqa: BLE001  it is its waiter's, not the writer's
-            item.error = error
+    def _run_together(self, batch: list[_Work]) -> None:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        with self._connection.begin():
+            for item in batch:
+                item.result = item.run(self._connection)
 
-    def _fail(self, batch: list[_Work], error: BaseException) -> None:
-        if isinstance(error, SQLAlchemyError):
-            reason = str(getattr(error, "orig", None) or type(error).__name__)
-            if not self._failing:
-                log.error("store_unavailable", reason=reason)
-            self._failing = True
-            error = StoreUnavailableError(reason)
-            self._reconnect()
+    def _fail(self, batch: list[_Work], error: Exception) -> None:
+        reason = str(getattr(error, "orig", None) or type(error).__name__)
+        if not self._failing:
+            log.error("store_unavailable", reason=reason)
+        self._failing = True
+        self._reconnect()
         for item in batch:
-            item.error = item.error or error
+            item.error = StoreUnavailableError(reason)
 
     def _reconnect(self) -> None:
         if self._connection is not None:
             self._connection.invalidate()
             self._connection.close()
             self._connection = None
+
+
+def _is_about_the_store(error: Exception) -> bool:
+    return isinstance(error, SQLAlchemyError) and not isinstance(error, _OWN_FAULT)
 
 
 def _answer(batch: list[_Work]) -> None:

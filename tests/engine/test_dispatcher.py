@@ -117,6 +117,7 @@ async def test_a_lane_has_so_many_attempts_under_way_and_no_more(stage: Stage) -
         while len(stage.slack._told) < TOGETHER:
             await stage.slack.is_told()
             await stage.store.read(lambda tx: tx.outbox.counts())
+    await stage.dispatcher._lanes["slack"]._turn()
     assert (await states(stage)).count("sending") == TOGETHER
     for gate in gates:
         gate.set()
@@ -345,6 +346,7 @@ async def test_a_delivery_whose_worker_was_lost_is_rescued_and_delivered_once(st
     stage.clock.forward(seconds=LEASE.total_seconds() + 1)
     with capture_logs() as lines:
         assert await stage.dispatcher.rescue() == 1
+    assert stage.dispatcher._lanes["slack"]._wake.is_set(), "its lane sleeps too long for what is due sooner now"
     assert [line["event"] for line in lines] == ["delivery_rescued"]
     assert stage.metric("deliveries_total", integration="slack", outcome="unknown") == 1
     stage.clock.forward(minutes=1)
@@ -378,6 +380,29 @@ async def test_a_late_worker_cannot_undo_what_another_finished(stage: Stage) -> 
     assert await states(stage) == ["delivered"]
     assert await select(stage.store, "SELECT reference FROM delivery_references") == [{"reference": "the second one"}]
     assert stage.metric("deliveries_total", integration="slack", outcome="rejected") == 0
+
+
+async def test_a_late_worker_is_not_listened_to_while_another_is_at_it(stage: Stage) -> None:
+    stage.slack.answers(Delivered("too late"), Delivered("in time"))
+    late, second = stage.slack.hangs(), stage.slack.hangs()
+    await stage.take(warning())
+    await stage.slack.is_told()
+    stage.slack.expect_one(OPENED)
+    stage.clock.forward(seconds=LEASE.total_seconds() + 1)
+    await stage.dispatcher.rescue()
+    stage.clock.forward(minutes=1)
+    stage.dispatcher.wake({"slack"})
+    await stage.slack.is_told()
+    stage.slack.expect_one(OPENED)
+    tasks = {*stage.dispatcher._lanes["slack"]._under_way}
+    late.set()
+    async with asyncio.timeout(PATIENCE):
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    assert len(done) == 1
+    assert await states(stage) == ["sending"]
+    second.set()
+    await stage.idle()
+    assert await select(stage.store, "SELECT reference FROM delivery_references") == [{"reference": "in time"}]
 
 
 async def test_at_a_start_everything_that_was_being_sent_is_rescued(empty_stage: Stage) -> None:
@@ -595,3 +620,30 @@ async def test_a_delivery_that_waits_for_nobody_known_is_no_error(stage: Stage) 
 async def _a_notice(stage: Stage) -> Any:
     await stage.push(warning())
     return stage.slack.expect_one(OPENED).notice
+
+
+async def test_what_was_done_is_written_down_also_while_being_stopped(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sevrouter.engine.dispatcher.DRAIN", 0.05)
+    write = stage.store.write
+    recording, released, recorded = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def slow(work: Any) -> Any:
+        if not isinstance(work, Recording):
+            return await write(work)
+        recording.set()
+        await released.wait()
+        is_ours = await write(work)
+        recorded.set()
+        return is_ours
+
+    monkeypatch.setattr(stage.store, "write", slow)
+    await stage.take(warning())
+    await recording.wait()
+    await stage.dispatcher.stop()
+    released.set()
+    async with asyncio.timeout(PATIENCE):
+        await recorded.wait()
+    stage.slack.expect_one(OPENED)
+    assert await states(stage) == ["delivered"]

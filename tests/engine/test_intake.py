@@ -410,3 +410,34 @@ async def test_nothing_is_counted_or_told_where_the_store_fails(stage: Stage) ->
         await stage.take(down())
     assert stage.metric("alerts_total", status="firing") == 0
     assert woken == []
+
+
+async def test_an_alert_that_is_no_incident_does_not_keep_its_neighbours_incident_open(stage: Stage) -> None:
+    await stage.push(down(severity="none"), down())
+    stage.call.expect_one(OPENED)
+    stage.slack.expect_one(OPENED)
+    assert (await stage.incident()).firing == 1
+    linked = await select(stage.store, "SELECT sev, incident_id FROM alert_states ORDER BY alert_id")
+    assert linked == [{"sev": None, "incident_id": None}, {"sev": 2, "incident_id": 1}]
+    await stage.push(down(severity="none"), up())
+    await stage.forward(minutes=5)
+    stage.call.expect_one(RESOLVED)
+    stage.slack.expect_one(RESOLVED)
+
+
+async def test_the_start_of_an_episode_only_moves_forward(stage: Stage) -> None:
+    late, early = firing(severity="info", start=1), firing(severity="info", annotations={"summary": "other"})
+    await stage.push(late)
+    stage.jira.expect_one(OPENED)
+    began = await select(stage.store, "SELECT starts_at FROM alert_states")
+    await stage.push(early)
+    assert await select(stage.store, "SELECT starts_at FROM alert_states") == began
+
+
+async def test_who_has_something_to_deliver_is_woken_and_nobody_else(empty_stage: Stage) -> None:
+    woken: list[set[str]] = []
+    empty_stage.intake._wake = woken.append
+    await empty_stage.take(down())
+    await empty_stage.take(down())
+    await empty_stage.take(down(severity="info", service="search"))
+    assert woken == [{"call", "slack"}, {"jira"}]

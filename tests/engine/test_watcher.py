@@ -48,7 +48,7 @@ async def test_the_quiet_time_is_waited_out_to_the_second(stage: Stage) -> None:
     assert (await stage.incident()).is_open
     with capture_logs() as lines:
         await stage.forward(seconds=1)
-    stage.jira.expect_one(RESOLVED)
+    assert stage.jira.expect_one(RESOLVED).received_at == at(5), "what nobody sent was received when it was noticed"
     incident = await stage.incident()
     assert (incident.state, incident.resolved_at) == (IncidentState.RESOLVED, at(5))
     assert (await stage.facts())[-3:] == ["quiet", "resolved", "delivered"]

@@ -8,7 +8,7 @@ CREATE TABLE alerts (
 );
 
 CREATE TABLE alert_states (
-  alert_id BIGINT PRIMARY KEY REFERENCES alerts (id) ON DELETE CASCADE,
+  alert_id {key} PRIMARY KEY REFERENCES alerts (id) ON DELETE CASCADE,
   status TEXT NOT NULL CHECK (status IN ('firing', 'resolved')),
   starts_at BIGINT NOT NULL,
   closed_until BIGINT,
@@ -55,6 +55,7 @@ CREATE TABLE incidents (
 CREATE INDEX incidents_dedup_key ON incidents (dedup_key, id);
 CREATE INDEX incidents_due ON incidents (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX incidents_state ON incidents (state, sev);
+CREATE INDEX incidents_truncated ON incidents (id) WHERE truncated;
 
 CREATE TABLE timeline (
   id {identity},

@@ -1,0 +1,63 @@
+"""What is asked often reads only the rows that it is about, however many there are by then."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import event
+
+from sevrouter.store.sqlite import make_engine, migrate_file, write_once
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sevrouter.store.transaction import Transaction
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+OFTEN: dict[str, Callable[[Transaction], object]] = {
+    "records of alerts": lambda tx: tx.alerts.records([b"a", b"b"]),
+    "incidents of alerts": lambda tx: tx.incidents.by_id([1, 2]),
+    "the last incident of an identity": lambda tx: tx.incidents.last_by_key(["a", "b"]),
+    "truncated incidents": lambda tx: tx.incidents.any_truncated(),
+    "incidents that are due": lambda tx: tx.incidents.due(NOW, most=10),
+    "when the next incident is due": lambda tx: tx.incidents.next_due_at(),
+    "counts of incidents": lambda tx: tx.incidents.counts(),
+    "whose turn it is": lambda tx: tx.outbox.heads("call", now=NOW, most=8),
+    "when it is the next one's turn": lambda tx: tx.outbox.next_due_at("call"),
+    "expired leases": lambda tx: tx.outbox.expired_leases(NOW, most=10),
+    "counts of the outbox": lambda tx: tx.outbox.counts(),
+}
+
+
+def _plans(path: Path, work: Callable[[Transaction], object]) -> list[str]:
+    engine = make_engine(path)
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(engine, "before_cursor_execute", note)
+    write_once(engine, work)
+    event.remove(engine, "before_cursor_execute", note)
+    with engine.connect() as connection:
+        plans = [
+            row[3]
+            for statement, parameters in asked
+            if statement.startswith("SELECT")
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+    engine.dispose()
+    return plans
+
+
+@pytest.mark.parametrize("name", OFTEN)
+def test_nothing_that_is_asked_often_reads_a_whole_table(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "sevrouter.db"
+    migrate_file(path)
+    plans = _plans(path, OFTEN[name])
+    assert plans
+    assert [plan for plan in plans if plan.startswith("SCAN") and "USING" not in plan] == []
