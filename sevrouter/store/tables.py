@@ -74,7 +74,7 @@ alerts = Table(
 
 alert_states = Table(
     "alert_states", metadata,
-    Column("alert_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("alert_id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
     Column("status", Text, nullable=False),
     Column("starts_at", Moment, nullable=False),
     Column("closed_until", Moment),

@@ -181,6 +181,18 @@ async def test_what_comes_back_after_the_window_is_a_new_incident(stage: Stage) 
     assert called.reference is None, "an old ticket is not a new incident's"
 
 
+async def test_an_alert_of_an_old_incident_joins_the_open_one_of_its_identity(stage: Stage) -> None:
+    await stage.push(down(pod="a"))
+    await stage.push(up(pod="a", end=0))
+    await stage.forward(minutes=5)
+    await stage.forward(hours=5)
+    await stage.push(labelled(dict(down(pod="b").labels), start=300))
+    stage.call.expect(OPENED, RESOLVED, OPENED)
+    stage.slack.expect(OPENED, RESOLVED, OPENED)
+    await stage.push(labelled(dict(down(pod="a").labels), start=304))
+    assert [(each.is_open, each.firing) for each in await stage.incidents()] == [(False, 0), (True, 2)]
+
+
 async def test_a_truncated_webhook_resolves_nothing(stage: Stage) -> None:
     await stage.push(down())
     stage.call.expect_one(OPENED)

@@ -110,6 +110,15 @@ def test_every_text_can_be_stored(group: dict[str, Any]) -> None:
             assert text.encode().decode() == text
 
 
+def test_what_can_just_be_read_but_not_be_written_again_is_kept() -> None:
+    # Where that is depends on how deep in the stack we are, so every depth is tried.
+    for depth in range(800, 1_001):
+        nested = b"[" * depth + b"]" * depth
+        payload = read_payload(b'{"alerts":[{"labels":{"a":' + nested + b"}}]}", received_at=NOW)
+        assert len(payload.alerts) + len(payload.rejected) == 1
+        assert {each.reason for each in payload.rejected} <= {"nested too deeply"}
+
+
 def test_what_alertmanager_sends_is_read_the_quick_way(monkeypatch: pytest.MonkeyPatch) -> None:
     body = json.dumps(webhook([alert({"alertname": "Down"}), alert({"alertname": "Up"}, status="resolved")])).encode()
     payload = strictly(body, monkeypatch)
