@@ -39,7 +39,7 @@ from sevrouter.telemetry.metrics import INTEGRATIONS, Lane, Metrics
 from sevrouter.web.operations import Operations
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Coroutine, Mapping
     from pathlib import Path
 
 log = structlog.get_logger()
@@ -76,6 +76,8 @@ def store_path(configuration: Configuration, *, shadow: bool) -> Path:
 async def serve(configuration: Configuration, options: Options) -> None:
     """Run until SIGTERM or SIGINT. Raises StoreError or OSError where it cannot start."""
     async with AsyncExitStack() as stack:
+        # First to come and last to go: a signal while we start or stop must not cut either short.
+        signals = _Signals(stack)
         metrics = Metrics()
         metrics.show_build(sqlite=sqlite_version())
         store = SqliteStore.open(store_path(configuration, shadow=options.shadow))
@@ -116,7 +118,8 @@ async def serve(configuration: Configuration, options: Options) -> None:
         apply(configuration)
         metrics.reload_successful.set(1)
         log_loaded(configuration, "start")
-        # Only one process has this file, so whatever was being sent was being sent by one that is gone.
+        # Only one process has this file, so whatever was being sent was being sent by one that is gone. The writer
+        # comes to this before anything that a lane asks of it.
         await dispatcher.rescue(everybody=True)
         for loop in (watcher.run(), janitor.run(), keeper.watch()):
             stack.push_async_callback(_cancelled, asyncio.create_task(loop))
@@ -126,9 +129,10 @@ async def serve(configuration: Configuration, options: Options) -> None:
         _operations(store, metrics, keeper, webhook, draining).add_to(server)
         await _listen(stack, server, options)
 
-        stopped = _signals(stack, keeper)
+        signals.on_reload = lambda: keeper.reload("SIGHUP")
         log.info("started", version=__version__, shadow=options.shadow, store=str(store.path))
-        name = await stopped
+        name = await signals.stopped
+        signals.on_reload = None
         log.info("stopping", signal=name)
         draining.set()
     log.info("stopped")
@@ -148,7 +152,8 @@ def _operations(
             async with asyncio.timeout(PROBE):
                 await store.write(lambda tx: tx.touch())
         except TimeoutError:
-            return f"the store did not answer within {PROBE:g} s"
+            # In the middle of a large webhook it is slow to answer, and takes alerts all the same.
+            return None if store.is_busy else f"the store did not answer within {PROBE:g} s"
         except StoreError as error:
             return str(error)
         return None
@@ -201,26 +206,29 @@ async def _listen(stack: AsyncExitStack, server: web.Application, options: Optio
         log.info("listening", host=address[0], port=address[1])
 
 
-def _signals(stack: AsyncExitStack, keeper: ConfigurationKeeper) -> asyncio.Future[str]:
-    loop = asyncio.get_running_loop()
-    stopped: asyncio.Future[str] = loop.create_future()
-    reloads: set[asyncio.Task[bool]] = set()
+class _Signals:
+    """SIGTERM and SIGINT stop, once; SIGHUP reloads while there is something to reload."""
 
-    def stop(number: signal.Signals) -> None:
-        if not stopped.done():
-            stopped.set_result(number.name)
+    def __init__(self, stack: AsyncExitStack) -> None:
+        loop = asyncio.get_running_loop()
+        self.stopped: asyncio.Future[str] = loop.create_future()
+        self.on_reload: Callable[[], Coroutine[None, None, object]] | None = None
+        self._reloads: set[asyncio.Task[object]] = set()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop, number)
+            stack.callback(loop.remove_signal_handler, number)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        stack.callback(loop.remove_signal_handler, signal.SIGHUP)
 
-    def reload() -> None:
-        task = loop.create_task(keeper.reload("SIGHUP"))
-        reloads.add(task)
-        task.add_done_callback(reloads.discard)
+    def _stop(self, number: signal.Signals) -> None:
+        if not self.stopped.done():
+            self.stopped.set_result(number.name)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop, number)
-        stack.callback(loop.remove_signal_handler, number)
-    loop.add_signal_handler(signal.SIGHUP, reload)
-    stack.callback(loop.remove_signal_handler, signal.SIGHUP)
-    return stopped
+    def _reload(self) -> None:
+        if self.on_reload is not None:
+            task = asyncio.get_running_loop().create_task(self.on_reload())
+            self._reloads.add(task)
+            task.add_done_callback(self._reloads.discard)
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

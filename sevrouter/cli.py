@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from pathlib import Path
@@ -86,9 +87,16 @@ def _add_explain(commands: Subparsers, config: argparse.ArgumentParser) -> None:
     explain.add_argument("--expect", metavar="SEV", help="exit with 1 unless every alert is SEV-1 … SEV-5 or none")
 
 
+def _row_number(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 2**63:
+        raise argparse.ArgumentTypeError(f"{text} is no number of a row")
+    return number
+
+
 def _add_incidents(commands: Subparsers, config: argparse.ArgumentParser) -> None:
     incidents = commands.add_parser("incidents", parents=[config], help="list incidents, or show one")
-    incidents.add_argument("id", nargs="?", type=int, help="show this one with its timeline")
+    incidents.add_argument("id", nargs="?", type=_row_number, help="show this one with its timeline")
     incidents.add_argument("--all", action="store_true", help="the resolved ones too")
     _add_listing(incidents)
 
@@ -98,14 +106,16 @@ def _add_dead_letters(commands: Subparsers, config: argparse.ArgumentParser) -> 
         "dead-letters", parents=[config], help="list deliveries that were given up (exit 1 if any), or retry them"
     )
     letters.add_argument("action", nargs="?", choices=("list", "retry"), default="list")
-    letters.add_argument("ids", nargs="*", type=int, metavar="ID", help="which to retry")
+    letters.add_argument("ids", nargs="*", type=_row_number, metavar="ID", help="which to retry")
     letters.add_argument("--every", action="store_true", help="retry all of them")
     _add_listing(letters)
 
 
 def _add_listing(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="print JSON")
-    command.add_argument("--most", type=int, default=100, metavar="N", help="list at most so many (default: 100)")
+    command.add_argument(
+        "--most", type=_row_number, default=100, metavar="N", help="list at most so many (default: 100)"
+    )
     command.add_argument("--shadow", action="store_true", help="those of serve --shadow")
 
 
@@ -138,6 +148,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     from sevrouter.commands.terminal import CommandError, complain  # noqa: PLC0415
     from sevrouter.store.errors import StoreError  # noqa: PLC0415
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a character shows its number instead of a traceback.
+            stream.reconfigure(errors="backslashreplace")
     arguments = parser().parse_args(argv)
     arguments.config = getattr(arguments, "config", None)
     try:
@@ -149,5 +163,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         # Whoever read our output has seen enough; the interpreter must not complain of it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = USAGE
+    except OSError as error:
+        complain(f"sevrouter: {error.strerror or error}")
         code = USAGE
     sys.exit(code)

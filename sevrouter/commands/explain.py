@@ -31,9 +31,7 @@ def explain(arguments: argparse.Namespace) -> int:
     alerts, unreadable = _alerts(arguments)
     verdicts = [(alert, routing.grader.grade(alert)) for alert in alerts]
     if arguments.json:
-        say(
-            json.dumps([_as_json(alert, verdict, routing) for alert, verdict in verdicts], indent=2, ensure_ascii=False)
-        )
+        say(json.dumps([_as_json(alert, verdict, routing) for alert, verdict in verdicts], indent=2))
     else:
         for alert, verdict in verdicts:
             _say(alert, verdict, routing)
@@ -91,6 +89,8 @@ def _pairs(texts: Iterable[str]) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise CommandError(f"{text!r} is not name=value")
+        if name in pairs:
+            raise CommandError(f"{name!r} is given twice")
         # Bytes of a terminal that are no text would break whatever encodes them.
         pairs[clean(name)] = clean(value)
     return pairs

@@ -32,7 +32,7 @@ def incidents(arguments: argparse.Namespace) -> int:
         make_engine(path), lambda tx: tx.incidents.listed(with_resolved=arguments.all, most=arguments.most)
     )
     if arguments.json:
-        say(json.dumps([_incident_json(each) for each in listed], indent=2, ensure_ascii=False))
+        say(json.dumps([_incident_json(each) for each in listed], indent=2))
         return GOOD
     for each in listed:
         say(f"{each.id:>6}  {each.state.value:<12}  since {each.opened_at:{TIME}}  {headline(each)}")
@@ -50,7 +50,7 @@ def _show_one(path: Path, number: int, *, as_json: bool) -> int:
         return NO
     if as_json:
         entries = [_entry_json(entry) for entry in timeline]
-        say(json.dumps(_incident_json(found) | {"timeline": entries}, indent=2, ensure_ascii=False))
+        say(json.dumps(_incident_json(found) | {"timeline": entries}, indent=2))
         return GOOD
     say(f"{headline(found)}\n{found.state.value} since {found.opened_at:{TIME}}, owner {found.owner or 'nobody'}")
     for line in why(found.evidence.verdict):
@@ -88,9 +88,11 @@ def dead_letters(arguments: argparse.Namespace) -> int:
     path = _existing(arguments)
     if arguments.action == "retry":
         return _retry(arguments, path)
+    if arguments.ids or arguments.every:
+        raise CommandError("to list dead letters, name none")
     listed = read_once(make_engine(path), lambda tx: tx.outbox.dead_letters(most=arguments.most))
     if arguments.json:
-        say(json.dumps([_dead_letter_json(each) for each in listed], indent=2, ensure_ascii=False))
+        say(json.dumps([_dead_letter_json(each) for each in listed], indent=2))
         return NO if listed else GOOD
     for each in listed:
         about = f"{each.integration} {each.notice.kind.value}, {each.reason} after {each.attempts} attempts"

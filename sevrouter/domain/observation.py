@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from sevrouter.domain.alert import Alert, AlertRecord, AlertStatus
 from sevrouter.domain.grading import Verdict
 
-# How long after a resolve a `firing` with the old start counts as stale. Alertmanager retries a snapshot for
-# `group_interval` (5 min by default) plus its place in the cluster; what still comes after that is believed,
-# because Alertmanager also resolves falsely, and then fires again with the start that it had.
-LATE_FIRING = timedelta(minutes=15)
+# How long after a resolve a `firing` with the old start counts as stale: an Alertmanager of a cluster sends up to
+# 15 s times its place later than the first. What comes after that is believed, because Alertmanager also resolves
+# falsely, when nothing refreshed an alert in time, and then fires again with the start that it had.
+LATE_FIRING = timedelta(seconds=45)
 
 
 class Change(enum.Enum):

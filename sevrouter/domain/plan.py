@@ -57,7 +57,7 @@ def _follow_up(fold: Fold) -> NoticeKind | None:
 
 def incident_key(incident: Incident) -> str:
     """A name for this incident that is never used for another, not even by a database that begins anew."""
-    return f"sevrouter-{incident.dedup_key}-{int(incident.opened_at.timestamp())}"
+    return f"sevrouter-{incident.dedup_key}-{int(incident.opened_at.timestamp() * 1_000_000)}"
 
 
 def notice(before: Incident | None, incident: Incident, kind: NoticeKind, *, now: datetime) -> Notice:

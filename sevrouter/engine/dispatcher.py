@@ -68,6 +68,13 @@ class Dispatcher:
         self.wake({delivery.integration for delivery in rescued})
         return len(rescued)
 
+    async def give_up_orphans(self) -> None:
+        """End what expired for integrations that a reload took away."""
+        now, names = self._clock(), set(self._lanes)
+        orphans = await self._store.write(lambda tx: tx.outbox.give_up_orphans(names, now=now, most=1_000))
+        for delivery in orphans:
+            log.error("delivery_expired", reason="integration_removed", **about(delivery))
+
     def _rescue(self, tx: TransactionPort, before: datetime | None, now: datetime) -> list[Delivery]:
         expired = tx.outbox.expired_leases(before, most=1_000)
         for delivery in expired:

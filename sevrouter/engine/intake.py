@@ -68,11 +68,12 @@ class Intake:
         now = self._clock()
         routing = self._routing()
         tally = await self._store.write(lambda tx: _Taking(tx, routing, now).run(webhook))
-        tally.report(self._metrics)
+        # First what has to happen, then what is said of it.
         if tally.integrations:
             self._wake(tally.integrations)
         if tally.has_due:
             self._due()
+        tally.report(self._metrics)
 
 
 @dataclass(slots=True)
@@ -137,6 +138,7 @@ class _Taking:
                 change = Change.CHANGED
             if change not in _STORED:
                 self._tally.duplicates += 1
+                self._tally.stale += change in (Change.STALE_FIRING, Change.STALE_RESOLVED)
             observations.append(Observation(change, alert, record, verdict))
         return observations
 
@@ -185,7 +187,7 @@ class _Taking:
         if observation.change not in (Change.FIRED, Change.EVENT):
             return
         owned = self._routing.ownership.of(observation.alert.labels)
-        self._tally.unowned += owned.system is None
+        self._tally.unowned += owned.system is None and observation.change is Change.FIRED
         if group.opening.system is None:
             group.opening = replace(group.opening, system=owned.system, owner=owned.owner)
 

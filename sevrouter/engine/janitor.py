@@ -41,6 +41,7 @@ class Janitor:
         while True:
             try:
                 await self._dispatcher.rescue()
+                await self._dispatcher.give_up_orphans()
                 if rounds % int(FORGET_EVERY / RESCUE_EVERY) == 0:
                     await self.forget()
             except Exception as error:

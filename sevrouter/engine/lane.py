@@ -120,12 +120,12 @@ class Lane:
         if free <= 0:
             return LONGEST_SLEEP
         claim = await self._store.write(lambda tx: self._claim(tx, free))
-        for ended in claim.ended:
-            self._report_end(ended)
         for delivery in claim.deliveries:
             task = asyncio.create_task(self._deliver(delivery), name=f"{self.name}-{delivery.id}")
             self._under_way.add(task)
             task.add_done_callback(self._done)
+        for ended in claim.ended:
+            self._report_end(ended)
         if claim.ended:
             return 0.0
         if claim.due_at is None:
@@ -172,7 +172,8 @@ class Lane:
             head = ended.delivery
             tx.outbox.void(head, ended.state, reason=ended.reason, at=now)
             tx.incidents.tell([(head.notice.incident_id, entry_of(head, ended.fact, ended.reason, now))])
-        claim.due_at = tx.outbox.next_due_at(self.name)
+        # A full claim is followed by another look as soon as one of its attempts has ended.
+        claim.due_at = tx.outbox.next_due_at(self.name) if len(heads) < free else None
         return claim
 
     def _report_end(self, ended: _Ended) -> None:

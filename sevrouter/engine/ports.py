@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from datetime import datetime
 
     from sevrouter.domain.alert import AlertRecord, HistoryEntry
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from sevrouter.domain.routing import Routing
 
 T = TypeVar("T")
+
+
+class NotStoredError(Exception):
+    """The store could not take something; nothing was changed as far as we know, and it can be tried again."""
 
 
 class Clock(Protocol):
@@ -86,6 +90,8 @@ class OutboxPort(Protocol):
     def postpone(
         self, delivery: Delivery, *, not_before: datetime, unknowns: int, reason: OutcomeReason, detail: str
     ) -> bool: ...
+
+    def give_up_orphans(self, integrations: Collection[str], *, now: datetime, most: int) -> list[Delivery]: ...
 
     def refer(self, delivery: Delivery, reference: str) -> None: ...
 

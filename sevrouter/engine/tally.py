@@ -28,6 +28,7 @@ class Tally:
     unmatched: int = 0
     unowned: int = 0
     duplicates: int = 0
+    stale: int = 0
     facts: list[tuple[Incident, TimelineEntry]] = field(default_factory=list)
     integrations: set[str] = field(default_factory=set)
     has_due: bool = False
@@ -50,6 +51,9 @@ class Tally:
         metrics.unmatched.inc(self.unmatched)
         metrics.unowned.inc(self.unowned)
         metrics.duplicates.inc(self.duplicates)
+        metrics.stale.inc(self.stale)
+        if self.stale:
+            log.warning("alerts_stale", count=self.stale)
         report_facts(self.facts)
 
 

@@ -68,9 +68,9 @@ class Watcher:
         """Settle what is due now, and return when the next is due."""
         if await self._store.read(lambda tx: tx.incidents.due(self._clock(), most=1)):
             facts, integrations = await self._store.write(self._settle)
-            report_facts(facts)
             if integrations:
                 self._wake_integrations(integrations)
+            report_facts(facts)
         return await self._store.read(lambda tx: tx.incidents.next_due_at())
 
     def _settle(self, tx: TransactionPort) -> tuple[list[tuple[Incident, TimelineEntry]], set[str]]:

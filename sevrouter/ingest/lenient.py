@@ -37,12 +37,23 @@ def load_json(body: bytes) -> Any:
     if not text.strip():
         raise Unreadable("empty")
     try:
-        return json.loads(text, parse_float=_float, parse_int=_integer, parse_constant=_constant)
+        return json.loads(
+            text, object_pairs_hook=_object, parse_float=_float, parse_int=_integer, parse_constant=_constant
+        )
     except RecursionError:
         raise Unreadable("nested too deeply") from None
     except ValueError as error:
         where = f" at line {error.lineno} column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
         raise Unreadable(f"not valid JSON{where}") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; of a key that is there twice the last counts, but two lists are one."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        known = found.get(key)
+        found[key] = [*known, *value] if isinstance(known, list) and isinstance(value, list) else value
+    return found
 
 
 def _float(text: str) -> Number:

@@ -9,8 +9,9 @@ import structlog
 from aiohttp import web
 
 from sevrouter.engine.intake import Webhook
+from sevrouter.engine.ports import NotStoredError
 from sevrouter.ingest.authentication import Credentials, refusal
-from sevrouter.ingest.payload import VERSION, Payload, read_payload
+from sevrouter.ingest.payload import VERSION, VERSIONS, Payload, read_payload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,9 @@ log = structlog.get_logger()
 SLOWEST_BODY = 30.0
 # A larger body is read in a thread, so that health checks are answered meanwhile.
 LARGE_BODY = 128 * 1024
+# Bodies of this size, and those that do not say how large they are, wait for their turn for so many seconds.
+HUGE_BODY = 8 * 1024 * 1024
+LONGEST_TURN = 60.0
 
 
 class Refused(Exception):  # noqa: N818  it is the sender's error, not ours
@@ -56,13 +60,16 @@ class WebhookHandler:
         self.credentials = credentials
         self.max_body = max_body
         self._last_refusal: tuple[int, str] | None = None
+        self._huge = asyncio.Lock()
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one request to the webhook's path, by whatever method."""
         try:
             self._check(request)
-            body = await self._body(request)
-            await self._take(body)
+            if (request.content_length or HUGE_BODY) < HUGE_BODY:
+                await self._take(await self._body(request))
+            else:
+                await self._take_huge(request)
         except Refused as refused:
             return self._refuse(request, refused)
         self._metrics.webhooks.labels("200").inc()
@@ -88,6 +95,18 @@ class WebhookHandler:
         if request.content_length is not None and request.content_length > self.max_body:
             raise Refused(413, f"larger than {self.max_body} bytes")
 
+    async def _take_huge(self, request: web.Request) -> None:
+        # One at a time: a body takes several times its size in memory while it is worked on.
+        try:
+            async with asyncio.timeout(LONGEST_TURN):
+                await self._huge.acquire()
+        except TimeoutError:
+            raise Refused(503, "other large webhooks are being stored, send it again") from None
+        try:
+            await self._take(await self._body(request))
+        finally:
+            self._huge.release()
+
     async def _body(self, request: web.Request) -> bytes:
         body = bytearray()
         try:
@@ -112,15 +131,17 @@ class WebhookHandler:
         webhook = Webhook(payload.alerts, payload.truncated, _quarantined(payload))
         try:
             await self._intake.take(webhook)
+        except NotStoredError as error:
+            raise Refused(503, f"it could not be stored, send it again: {error}") from None
         except Exception as error:
             log.exception("webhook_not_stored", error=repr(error), alerts=len(payload.alerts))
-            raise Refused(503, "it could not be stored: send it again") from None
+            raise Refused(503, "it could not be stored, send it again") from None
 
     def _remark(self, payload: Payload) -> None:
         if payload.truncated:
             self._metrics.truncated.inc()
             log.warning("webhook_truncated", alerts=len(payload.alerts))
-        if payload.version != VERSION and payload.alerts:
+        if payload.version not in VERSIONS and payload.alerts:
             log.warning("webhook_version_unknown", version=payload.version, known=VERSION)
         if payload.rejected:
             self._metrics.quarantined.inc(len(payload.rejected))

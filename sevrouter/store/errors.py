@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+from sevrouter.engine.ports import NotStoredError
 
-class StoreError(Exception):
+
+class StoreError(NotStoredError):
     """Something is wrong with the store."""
 
 
@@ -23,6 +25,7 @@ class StoreUnavailableError(StoreError):
     """The store cannot be written or read now; nothing was changed as far as we know."""
 
     def __init__(self, reason: str) -> None:
+        self.reason = reason
         super().__init__(f"the store is not available: {reason}")
 
 

@@ -7,14 +7,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
-from sqlalchemy import and_, exists, func, insert, select, update
+from sqlalchemy import and_, exists, func, insert, literal_column, select, update
 from sqlalchemy.dialects import sqlite
 
 from sevrouter.domain.delivery import Delivery, DeliveryState, NewDelivery, Notice, NoticeKind, OutcomeReason, Sibling
-from sevrouter.store.tables import deliveries, delivery_references
+from sevrouter.store.tables import Moment, deliveries, delivery_references
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Connection, RowMapping
 
@@ -22,6 +22,8 @@ _PENDING = DeliveryState.PENDING.value
 _SENDING = DeliveryState.SENDING.value
 # Written as the index is, or SQLite would not take it and read every delivery there ever was.
 _UNFINISHED = deliveries.c.finished_at.is_(None)
+# The plus keeps SQLite from finding all that is due first and sorting it then: in a storm that is thousands.
+_NOT_BEFORE = literal_column("+deliveries.not_before", Moment())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,7 @@ class Outbox:
                 ),
             )
             .where(deliveries.c.integration == integration, deliveries.c.state == _PENDING, _UNFINISHED)
-            .where(deliveries.c.not_before <= now, ~_waits_for_older())
+            .where(now >= _NOT_BEFORE, ~_waits_for_older())
             .order_by(deliveries.c.sev, deliveries.c.id)
             .limit(most)
         )
@@ -96,11 +98,12 @@ class Outbox:
 
     def next_due_at(self, integration: str) -> datetime | None:
         """When it is the next delivery's turn, in the past if it is now; what waits for an older one is not due."""
-        statement = select(func.min(deliveries.c.not_before)).where(
-            deliveries.c.integration == integration,
-            deliveries.c.state == _PENDING,
-            _UNFINISHED,
-            ~_waits_for_older(),
+        statement = (
+            select(deliveries.c.not_before)
+            .where(deliveries.c.integration == integration, deliveries.c.state == _PENDING, _UNFINISHED)
+            .where(~_waits_for_older())
+            .order_by(deliveries.c.not_before)
+            .limit(1)
         )
         return self._connection.execute(statement).scalar()
 
@@ -170,6 +173,19 @@ class Outbox:
             statement = statement.where(deliveries.c.lease_until < now)
         rows = self._connection.execute(statement).mappings()
         return [_delivery(row) for row in rows]
+
+    def give_up_orphans(self, integrations: Collection[str], *, now: datetime, most: int) -> list[Delivery]:
+        """End deliveries that expired for integrations other than these, and return them: no lane will."""
+        orphans = (
+            select(deliveries)
+            .where(_UNFINISHED, deliveries.c.state == _PENDING, deliveries.c.expires_at <= now)
+            .where(deliveries.c.integration.not_in(list(integrations)))
+            .limit(most)
+        )
+        found = [_delivery(row) for row in self._connection.execute(orphans).mappings()]
+        for each in found:
+            self.void(each, DeliveryState.DEAD, reason=OutcomeReason.EXPIRED.value, at=now)
+        return found
 
     def dead_letters(self, *, most: int) -> list[DeadLetter]:
         """The deliveries that were given up, the last first."""

@@ -47,7 +47,7 @@ class SqliteStore:
         self.path = path
         self._engine = engine
         self._lock = lock
-        self._writer = Writer(engine)
+        self._writer = Writer(engine, check=_same_file(path))
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
 
     @classmethod
@@ -72,6 +72,11 @@ class SqliteStore:
         """Run a work that only reads, beside the writer. Raises StoreUnavailableError."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, read_once, self._engine, work)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether it is in the middle of something large rather than broken."""
+        return self._writer.is_busy
+
     def close(self) -> None:
         """Finish what waits to be written, then let go of the file."""
         self._writer.close()
@@ -88,8 +93,32 @@ def migrate_file(path: Path) -> list[Migration]:
     return applied
 
 
+def _same_file(path: Path) -> Callable[[], None]:
+    """Raises StoreUnavailableError once the name leads to another file, or to none.
+
+    SQLite would go on writing what nobody finds again.
+    """
+    files = [path, _lock_path(path)]
+    opened = [_identity(file) for file in files]
+
+    def check() -> None:
+        for file, identity in zip(files, opened, strict=True):
+            if _identity(file) != identity:
+                raise StoreUnavailableError(f"{file} was removed or replaced while in use: restart with the right one")
+
+    return check
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _take(path: Path) -> tuple[int, Engine, list[Migration]]:
-    lock = _lock(path)
+    lock = _locked(path)
     engine = make_engine(path)
     try:
         with engine.connect() as connection, connection.begin():
@@ -150,8 +179,14 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
-def _lock(path: Path) -> int:
-    lock_path = path.with_name(path.name + ".lock")
+def _lock_path(path: Path) -> Path:
+    # Two names of one file have one lock.
+    path = path.resolve()
+    return path.with_name(path.name + ".lock")
+
+
+def _locked(path: Path) -> int:
+    lock_path = _lock_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,6 +25,8 @@ T = TypeVar("T")
 
 # Beyond this the sender is asked to come again: what waits longer than it would is answered sooner by a 503.
 MOST_WAITING = 10_000
+# Seconds. A write that takes longer than this is not large but stuck.
+LONGEST_WRITE = 60.0
 # One transaction takes no more works than this, so that the first of them does not wait for ever.
 MOST_TOGETHER = 500
 
@@ -47,12 +51,16 @@ class Writer:
     are those that shared its transaction: a work must give the same when it is run again.
     """
 
-    def __init__(self, engine: Engine, *, most_waiting: int = MOST_WAITING) -> None:
+    def __init__(
+        self, engine: Engine, *, check: Callable[[], None] = lambda: None, most_waiting: int = MOST_WAITING
+    ) -> None:
         self._engine = engine
+        self._check = check
         self._most_waiting = most_waiting
         self._waiting: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._connection: Connection | None = None
         self._failing = False
+        self._working_since: float | None = None
         self._closed = False
         self._thread = threading.Thread(target=self._loop, name="store-writer", daemon=True)
         self._thread.start()
@@ -70,6 +78,12 @@ class Writer:
         self._waiting.put(item)
         result: T = await item.done
         return result
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it has been writing for a while, and the write before it went well: large, not broken."""
+        since = self._working_since
+        return not self._failing and since is not None and time.monotonic() - since < LONGEST_WRITE
 
     def close(self) -> None:
         """Finish what waits, then stop."""
@@ -118,14 +132,21 @@ class Writer:
             self._failing = False
 
     def _run_together(self, batch: list[_Work]) -> None:
+        self._check()
         if self._connection is None:
             self._connection = self._engine.connect()
-        with self._connection.begin():
-            for item in batch:
-                item.result = item.run(self._connection)
+        try:
+            with self._connection.begin():
+                # Only from here on: to wait for somebody else's lock is not work.
+                self._working_since = time.monotonic()
+                for item in batch:
+                    item.result = item.run(self._connection)
+        finally:
+            self._working_since = None
 
     def _fail(self, batch: list[_Work], error: Exception) -> None:
-        reason = str(getattr(error, "orig", None) or type(error).__name__)
+        known = error if isinstance(error, StoreUnavailableError) else None
+        reason = known.reason if known else str(getattr(error, "orig", None) or type(error).__name__)
         if not self._failing:
             log.error("store_unavailable", reason=reason)
         self._failing = True
@@ -141,7 +162,8 @@ class Writer:
 
 
 def _is_about_the_store(error: Exception) -> bool:
-    return isinstance(error, SQLAlchemyError) and not isinstance(error, _OWN_FAULT)
+    is_from_database = isinstance(error, SQLAlchemyError) and not isinstance(error, _OWN_FAULT)
+    return is_from_database or isinstance(error, StoreUnavailableError)
 
 
 def _answer(batch: list[_Work]) -> None:
@@ -149,7 +171,9 @@ def _answer(batch: list[_Work]) -> None:
     for item in batch:
         by_loop.setdefault(item.loop, []).append(item)
     for loop, items in by_loop.items():
-        loop.call_soon_threadsafe(_settle, items)
+        # In a loop that is gone by now nobody waits for an answer.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(_settle, items)
 
 
 def _settle(items: list[_Work]) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import structlog
 
@@ -33,10 +34,43 @@ def _one_line(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict
     return {**first, **event}
 
 
+class _Sturdy:
+    """A stream whose failures are counted and go no further: a full disk or a closed pipe must decide nothing."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.lost = 0
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except (OSError, ValueError):
+            self.lost += 1
+            return 0
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            self.lost += 1
+
+
+_streams: list[_Sturdy] = []
+
+
+def lost_lines() -> int:
+    """How often the log could not be written."""
+    return sum(each.lost for each in _streams)
+
+
 def set_up(*, stream: TextIO | None = None, level: str = "info", as_json: bool | None = None) -> None:
     """Log to a stream (standard error if none is given), as JSON where it is no terminal."""
     target = sys.stderr if stream is None else stream
     as_json = not target.isatty() if as_json is None else as_json
+    sturdy = _Sturdy(target)
+    _streams[:] = [sturdy]
     renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
     structlog.configure(
         processors=[
@@ -48,7 +82,7 @@ def set_up(*, stream: TextIO | None = None, level: str = "info", as_json: bool |
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(target),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", sturdy)),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)

@@ -16,6 +16,7 @@ from sevrouter import __version__
 from sevrouter.domain.alert import AlertStatus
 from sevrouter.domain.incident import IncidentState
 from sevrouter.domain.sev import NONE, Sev
+from sevrouter.telemetry.logs import lost_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -59,6 +60,9 @@ class Metrics:
         self.duplicates = Counter(
             "sevrouter_duplicate_alerts", "Alerts that repeated what was known, or came too late.", registry=registry
         )
+        self.stale = Counter(
+            "sevrouter_stale_alerts", "Alerts that spoke of an episode which is closed by now.", registry=registry
+        )
         self.truncated = Counter(
             "sevrouter_truncated_webhooks", "Webhooks from which Alertmanager left alerts out.", registry=registry
         )
@@ -93,6 +97,8 @@ class Metrics:
             "sevrouter_build_info", "The versions that run.", ["version", "python", "sqlite"], registry=registry
         )
         self._build = build
+        lost = Gauge("sevrouter_log_lines_lost", "How often the log could not be written.", registry=registry)
+        lost.set_function(lost_lines)
         self._initialise()
 
     def _initialise(self) -> None:

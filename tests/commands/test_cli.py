@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +18,6 @@ from sevrouter.store.errors import StoreInUseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.commands.conftest import Ended
 
@@ -49,7 +50,18 @@ def test_the_version_is_printed(bare: Command) -> None:
     assert bare("--version").out == f"sevrouter {__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [(), ("fly",), ("incidents", "x"), ("serve", "--log-level", "loud")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("fly",),
+        ("incidents", "x"),
+        ("incidents", "9" * 20),
+        ("incidents", "--most", "9" * 20),
+        ("dead-letters", "retry", "-1"),
+        ("serve", "--log-level", "loud"),
+    ],
+)
 def test_a_wrong_usage_is_2(bare: Command, arguments: tuple[str, ...]) -> None:
     ended = bare(*arguments)
     assert (ended.code, ended.out) == (2, "")
@@ -163,3 +175,23 @@ def test_a_reader_that_has_seen_enough_is_no_error_of_ours(config: Path) -> None
     command = f"{sys.executable} -m sevrouter explain -c {config} severity=critical --json | head -c 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=60)
     assert (done.stdout, "Traceback" in done.stderr) == ("[", False)
+
+
+def test_dead_letters_are_not_listed_by_name(sevrouter: Command) -> None:
+    ended = sevrouter("dead-letters", "list", "1")
+    assert (ended.code, "name none" in ended.err or "no database" in ended.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("environment", "output", "code"), [({}, "/dev/full", 2), ({"PYTHONIOENCODING": "ascii"}, "/dev/null", 0)]
+)
+def test_an_output_that_cannot_be_written_is_no_traceback(
+    config: Path, environment: dict[str, str], output: str, code: int
+) -> None:
+    command = [sys.executable, "-m", "sevrouter", "explain", "--config", str(config), "severity=crítical"]
+    with Path(output).open("w") as stream:
+        ended = subprocess.run(
+            command, env=os.environ | environment, stdout=stream, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert "Traceback" not in ended.stderr
+    assert ended.returncode == code

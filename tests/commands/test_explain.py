@@ -145,6 +145,7 @@ def test_what_cannot_be_read_is_said_and_is_a_no(
     [
         ((), "give labels"),
         (("severity",), "'severity' is not name=value"),
+        (("severity=critical", "severity=info"), "'severity' is given twice"),
         (("=critical",), "is not name=value"),
         (("severity=critical", "-a", "x"), "'x' is not name=value"),
         (("--payload", "/nowhere/body.json"), "--payload /nowhere/body.json: No such file or directory"),

@@ -214,12 +214,13 @@ async def test_a_firing_that_comes_after_its_resolve_changes_nothing(stage: Stag
     stage.clock.forward(minutes=1)
     await stage.push(up())
     before = await stage.incidents(), await counts(stage.store, "history", "timeline")
-    stage.clock.forward(minutes=1)
+    stage.clock.forward(seconds=30)
     await stage.push(down())
     stage.call.expect_one(OPENED)
     stage.slack.expect_one(OPENED)
     assert (await stage.incidents(), await counts(stage.store, "history", "timeline")) == before
     assert stage.metric("duplicate_alerts_total") == 1
+    assert stage.metric("stale_alerts_total") == 1
 
 
 async def test_an_alert_stays_with_its_open_incident_when_group_by_changes(stage: Stage) -> None:

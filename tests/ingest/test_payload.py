@@ -187,3 +187,14 @@ def test_a_count_that_makes_no_sense_may_hide_an_alert(said: object, *, truncate
     body = json.dumps({"alerts": [], "truncatedAlerts": said}).encode()
     assert read_payload(body, received_at=NOW).truncated is truncated
     assert leniently(body).truncated is truncated
+
+
+def test_a_second_list_of_alerts_hides_none_of_the_first() -> None:
+    payload = read_payload(b'{"alerts":[{"labels":{"a":"1"}}],"alerts":[{"labels":{"a":"2"}}]}', received_at=NOW)
+    assert [alert.labels for alert in payload.alerts] == [{"a": "1"}, {"a": "2"}]
+
+
+def test_annotations_that_cannot_be_read_cost_no_labels() -> None:
+    payload = read_payload(b'{"alerts":[{"labels":{"a":"1"},"annotations":["x"]}]}', received_at=NOW)
+    assert [(alert.labels, alert.annotations) for alert in payload.alerts] == [({"a": "1"}, {})]
+    assert payload.rejected == []

@@ -268,9 +268,16 @@ async def test_while_draining_the_sender_is_asked_to_come_again(door: Door) -> N
     assert door.stage.metric("webhooks_total", code="503") == 1
 
 
-@pytest.mark.parametrize("fault", [StoreUnavailableError("disk full"), StoreBusyError(10_000), RuntimeError("a bug")])
+@pytest.mark.parametrize(
+    ("fault", "event"),
+    [
+        (StoreUnavailableError("disk full"), "webhook_refused"),
+        (StoreBusyError(10_000), "webhook_refused"),
+        (RuntimeError("a bug"), "webhook_not_stored"),
+    ],
+)
 async def test_what_cannot_be_stored_is_asked_for_again(
-    door: Door, monkeypatch: pytest.MonkeyPatch, fault: Exception
+    door: Door, monkeypatch: pytest.MonkeyPatch, fault: Exception, event: str
 ) -> None:
     write = door.store.write
 
@@ -280,7 +287,9 @@ async def test_what_cannot_be_stored_is_asked_for_again(
     monkeypatch.setattr(door.store, "write", away)
     with capture_logs() as lines:
         assert await door.post(GOOD) == 503
-    assert [line["log_level"] for line in lines if line["event"] == "webhook_not_stored"] == ["error"]
+    assert [line["log_level"] for line in lines if line["event"] == event] == ["error"]
+    # A store that is away is no mistake of ours, and needs no traceback.
+    assert any("exc_info" in line for line in lines) is isinstance(fault, RuntimeError)
     assert door.stage.metric("alerts_total", status="firing") == 0
     monkeypatch.setattr(door.store, "write", write)
     assert await door.post(GOOD) == 200
@@ -338,3 +347,27 @@ async def test_whatever_an_alert_holds_a_fact_is_one_line_of_json(door: Door, js
     assert {"incident_opened", "webhook_version_unknown", "webhook_unreadable"} <= set(events)
     assert "fake" not in events
     assert all(line.isprintable() and len(line) < 10_000 for line in lines)
+
+
+async def test_huge_bodies_are_taken_one_at_a_time_and_small_ones_meanwhile(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, gate, begun = door.store.write, asyncio.Event(), asyncio.Event()
+
+    async def held(work: Any) -> Any:
+        begun.set()
+        await gate.wait()
+        return await write(work)
+
+    monkeypatch.setattr(webhook_module, "HUGE_BODY", len(GOOD) + 10)
+    padded = GOOD + b" " * 100
+    monkeypatch.setattr(door.store, "write", held)
+    first = asyncio.create_task(door.post(padded))
+    await begun.wait()
+    monkeypatch.setattr(webhook_module, "LONGEST_TURN", 0.01)
+    assert await door.post(padded) == 503
+    monkeypatch.setattr(door.store, "write", write)
+    assert await door.post(GOOD) == 200
+    gate.set()
+    assert await first == 200
+    assert await door.post(padded) == 200

@@ -7,6 +7,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.real.sevrouter import Sevrouter
 from tests.scenarios.alerts import bug, critical, one
 
@@ -159,3 +161,19 @@ async def sevrouter_command(team: Team, *arguments: str) -> tuple[int, str]:
     output, _ = await process.communicate()
     assert process.returncode is not None
     return process.returncode, output.decode()
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_a_second_signal_does_not_cut_the_end_short(
+    sevrouter: Sevrouter, vendors: Vendors, second: signal.Signals
+) -> None:
+    hang = vendors.pagerduty.hang()
+    assert (await sevrouter.post(one(critical()))).status == 200
+    await vendors.slack.expect_message()
+    await hang.arrived.wait()
+    stopping = asyncio.create_task(sevrouter.terminate())
+    await sevrouter.wait_for_log("stopping")
+    sevrouter.send_signal(second)
+    hang.release()
+    await vendors.pagerduty.expect_call("SEV-2")
+    assert await stopping == 0

@@ -287,3 +287,12 @@ async def test_lanes_are_counted(store: SqliteStore) -> None:
         "slack": LaneCounts(pending=2, oldest_pending_at=at(1), dead=1),
         "call": LaneCounts(dead=1),
     }
+
+
+async def test_what_expired_for_nobody_is_given_up(store: SqliteStore) -> None:
+    await filled(store, new(integration="slack"), new(integration="call"))
+    assert await store.write(lambda tx: tx.outbox.give_up_orphans(["call"], now=at(59), most=9)) == []
+    assert await store.write(lambda tx: tx.outbox.give_up_orphans(["call", "slack"], now=at(60), most=9)) == []
+    given_up = await store.write(lambda tx: tx.outbox.give_up_orphans(["call"], now=at(60), most=9))
+    assert [each.integration for each in given_up] == ["slack"]
+    assert [each.reason for each in await store.read(lambda tx: tx.outbox.dead_letters(most=9))] == ["expired"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -12,6 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from sevrouter.store import sqlite as sqlite_module
+from sevrouter.store import writer as writer_module
 from sevrouter.store.errors import StoreInUseError, StoreUnavailableError
 from sevrouter.store.sqlite import SqliteStore, make_engine, migrate_file, read_once, sqlite_version, write_once
 from tests.domain.building import NOW
@@ -209,3 +212,41 @@ def test_the_command_line_is_told_what_is_wrong(database: Path) -> None:
     with pytest.raises(StoreUnavailableError, match="no such table"):
         write_once(engine, lambda tx: tx.touch())
     engine.dispose()
+
+
+@pytest.mark.parametrize("suffix", ["", ".lock"])
+async def test_a_file_that_was_taken_away_takes_no_more(store: SqliteStore, suffix: str) -> None:
+    store.path.with_name(store.path.name + suffix).unlink()
+    with pytest.raises(StoreUnavailableError, match="was removed or replaced"):
+        await store.write(lambda tx: tx.touch())
+
+
+async def test_a_file_that_was_replaced_takes_no_more(store: SqliteStore) -> None:
+    copy = store.path.with_name("copy.db")
+    shutil.copyfile(store.path, copy)
+    os.replace(copy, store.path)  # noqa: PTH105  ruff takes the method for blocking, and this for old
+    with pytest.raises(StoreUnavailableError, match="was removed or replaced"):
+        await store.write(lambda tx: tx.touch())
+
+
+def test_another_name_of_the_same_file_is_in_use_too(store: SqliteStore) -> None:
+    other = store.path.with_name("other.db")
+    other.symlink_to(store.path.name)
+    with pytest.raises(StoreInUseError):
+        SqliteStore.open(other)
+
+
+async def test_a_store_is_busy_while_it_writes_and_not_once_it_fails(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not store.is_busy
+    assert await store.write(lambda _: store.is_busy)
+    monkeypatch.setattr(writer_module, "LONGEST_WRITE", 0.0)
+    assert not await store.write(lambda _: store.is_busy)
+    monkeypatch.undo()
+    lock = store.path.with_name(store.path.name + ".lock")
+    lock.rename(lock.with_suffix(".away"))
+    with pytest.raises(StoreUnavailableError):
+        await store.write(lambda tx: tx.touch())
+    lock.with_suffix(".away").rename(lock)
+    assert not await store.write(lambda _: store.is_busy)

@@ -23,6 +23,7 @@ def stream() -> Iterator[io.StringIO]:
     stream = io.StringIO()
     yield stream
     structlog.reset_defaults()
+    logs._streams.clear()
     root.handlers[:] = before
 
 
@@ -70,3 +71,27 @@ def test_a_library_warns_in_a_line_like_ours_and_chats_in_none(stream: io.String
     (line,) = _lines(stream)
     assert (line["event"], line["library"], line["text"]) == ("library_warning", "aiohttp.server", "it broke")
     assert "broken" in line["error"]
+
+
+class _Full(io.StringIO):
+    """A log on a disk without room."""
+
+    def write(self, _text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_log_that_cannot_be_written_is_counted_and_stops_nobody(stream: io.StringIO) -> None:
+    assert stream.getvalue() == ""
+    logs.set_up(stream=_Full())
+    structlog.get_logger().info("incident_opened")
+    logging.getLogger("aiohttp.server").error("it broke")
+    assert logs.lost_lines() >= 2
+
+
+def test_a_log_that_is_closed_is_counted_and_stops_nobody(stream: io.StringIO) -> None:
+    logs.set_up(stream=stream)
+    structlog.get_logger().info("incident_opened")
+    assert logs.lost_lines() == 0
+    stream.close()
+    structlog.get_logger().info("incident_opened")
+    assert logs.lost_lines() >= 1

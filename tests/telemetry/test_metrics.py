@@ -23,6 +23,8 @@ CLOSED: dict[str, dict[str, set[str]]] = {
     "sevrouter_unmatched_alerts_total": {},
     "sevrouter_unowned_alerts_total": {},
     "sevrouter_duplicate_alerts_total": {},
+    "sevrouter_stale_alerts_total": {},
+    "sevrouter_log_lines_lost": {},
     "sevrouter_truncated_webhooks_total": {},
     "sevrouter_quarantined_bodies_total": {},
     "sevrouter_incidents": {"sev": SEVS, "state": {"triggered", "acknowledged", "resolved"}},

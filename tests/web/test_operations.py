@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pysqlite3.dbapi2
@@ -151,3 +152,18 @@ async def test_prometheus_is_told_what_it_reads(operated: Operated) -> None:
     url = f"http://127.0.0.1:{operated.port}/metrics"
     async with operated.session.get(url) as answer:
         assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+
+
+async def test_ready_in_the_middle_of_a_large_webhook(operated: Operated, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, gate = threading.Event(), threading.Event()
+
+    def large(_tx: object) -> None:
+        begun.set()
+        gate.wait(10)
+
+    monkeypatch.setattr(app_module, "PROBE", 0.05)
+    writing = asyncio.create_task(operated.door.store.write(large))
+    await asyncio.to_thread(begun.wait, 10)
+    assert (await operated.ask("/-/ready"))[0] == 200
+    gate.set()
+    await writing

@@ -89,6 +89,7 @@ CREATE TABLE deliveries (
   CHECK ((state IN ('pending', 'sending')) = (finished_at IS NULL))
 );
 CREATE INDEX deliveries_unfinished ON deliveries (integration, sev, id) WHERE finished_at IS NULL;
+CREATE INDEX deliveries_due ON deliveries (integration, not_before) WHERE finished_at IS NULL;
 CREATE INDEX deliveries_incident ON deliveries (incident_id, integration, id);
 CREATE INDEX deliveries_dead ON deliveries (integration, id) WHERE state = 'dead';
 
