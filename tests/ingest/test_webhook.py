@@ -108,7 +108,7 @@ async def test_a_body_that_is_too_large_is_refused_before_it_is_read(narrow: Doo
     reader, writer = await narrow.dial()
     writer.write(HEAD + b"Content-Length: 300000000\r\n\r\n")
     async with asyncio.timeout(PATIENCE):
-        assert await reader.readline() == b"HTTP/1.1 413 Request Entity Too Large\r\n"
+        assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
     writer.close()
     assert narrow.stage.metric("webhooks_total", code="413") == 1
 
