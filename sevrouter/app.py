@@ -24,6 +24,7 @@ from sevrouter.config import (
     SlackSettings,
     log_loaded,
 )
+from sevrouter.domain.delivery import INTEGRATIONS
 from sevrouter.engine.dispatcher import Dispatcher
 from sevrouter.engine.intake import Intake
 from sevrouter.engine.janitor import Janitor
@@ -35,7 +36,7 @@ from sevrouter.notifiers import console, jira, pagerduty, slack
 from sevrouter.notifiers.http import Transport, open_transport
 from sevrouter.store.errors import StoreError
 from sevrouter.store.sqlite import SqliteStore, sqlite_version
-from sevrouter.telemetry.metrics import INTEGRATIONS, Lane, Metrics
+from sevrouter.telemetry.metrics import Metrics
 from sevrouter.web.operations import Operations
 
 if TYPE_CHECKING:
@@ -159,11 +160,9 @@ def _operations(
         return None
 
     async def reload() -> str | None:
-        return (
-            None
-            if await keeper.reload("request")
-            else "the configuration is refused, the running one stays: see the log"
-        )
+        if await keeper.reload("request"):
+            return None
+        return "the configuration is refused, the running one stays: see the log"
 
     async def page() -> bytes:
         # Where the store is away, the numbers that it last gave are shown beside the ones that need no store.
@@ -171,11 +170,7 @@ def _operations(
             async with asyncio.timeout(PROBE):
                 incidents, lanes = await store.read(lambda tx: (tx.incidents.counts(), tx.outbox.counts()))
             metrics.show_incidents(incidents)
-            shown = {
-                name: Lane(pending=lane.pending, oldest_pending_at=lane.oldest_pending_at, dead=lane.dead)
-                for name, lane in lanes.items()
-            }
-            metrics.show_outbox(shown, now=utc_now())
+            metrics.show_outbox(lanes, now=utc_now())
         return metrics.page()
 
     def may_change(request: web.Request) -> str | None:

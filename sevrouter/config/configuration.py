@@ -80,8 +80,3 @@ class Configuration:
     retention: timedelta
     webhook: WebhookSettings
     warnings: tuple[Problem, ...] = ()
-
-    @property
-    def store_url(self) -> str:
-        """`sqlite:` and the absolute path of the file."""
-        return f"sqlite:{self.store_path}"

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 from sevrouter.config.document import EACH, Document, Tree
 from sevrouter.config.problem import Level, Problem, did_you_mean
+from sevrouter.domain.delivery import INTEGRATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-_INTEGRATIONS = ("call", "slack", "jira")
 
 # Where a name is used, the section whose keys define it, and what it is called.
 _REFERENCES = (
@@ -59,11 +58,11 @@ def _responses(document: Document) -> Iterator[Problem]:
     for steps, name in document.find("responses", EACH, EACH):
         if not isinstance(name, str) or not name or name in configured:
             continue
-        if name in _INTEGRATIONS:
+        if name in INTEGRATIONS:
             hint = f"add it under integrations, or leave it out here; configured: {', '.join(configured)}"
             yield document.problem(steps, f"the integration {name!r} is not configured", hint=hint)
         else:
-            yield document.problem(steps, f"there is no integration {name!r}", hint=did_you_mean(name, _INTEGRATIONS))
+            yield document.problem(steps, f"there is no integration {name!r}", hint=did_you_mean(name, INTEGRATIONS))
 
 
 def _twice(document: Document, pattern: tuple[str, ...], noun: str) -> Iterator[Problem]:

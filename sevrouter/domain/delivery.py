@@ -11,6 +11,8 @@ from sevrouter.domain.incident import Incident, IncidentState
 from sevrouter.domain.sev import Sev
 
 CALL = "call"
+# What a configuration can ask for by name: a closed set, so that metrics can be.
+INTEGRATIONS = (CALL, "slack", "jira")
 
 
 class NoticeKind(enum.Enum):
@@ -60,11 +62,6 @@ class DeliveryState(enum.Enum):
     DEAD = "dead"
     SHADOWED = "shadowed"
 
-    @property
-    def is_finished(self) -> bool:
-        """Whether nothing more happens to it by itself."""
-        return self not in (DeliveryState.PENDING, DeliveryState.SENDING)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
@@ -94,6 +91,15 @@ class NewDelivery:
     notice: Notice
     received_at: datetime
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneCounts:
+    """How an integration's part of the outbox stands."""
+
+    pending: int = 0
+    oldest_pending_at: datetime | None = None
+    dead: int = 0
 
 
 class OutcomeReason(enum.Enum):

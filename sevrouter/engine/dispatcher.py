@@ -10,8 +10,9 @@ import structlog
 
 from sevrouter.domain.backoff import Schedule
 from sevrouter.domain.delivery import Delivery, OutcomeReason, Unknown
+from sevrouter.domain.incident import Fact
 from sevrouter.engine.lane import Lane, Route
-from sevrouter.engine.recording import Recording, about
+from sevrouter.engine.recording import Recording, about, entry_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,6 +24,8 @@ log = structlog.get_logger()
 
 # How long an attempt that is under way may take after we were told to stop.
 DRAIN = 15.0
+# Why a delivery is given up that no lane is there for.
+ORPHANED = "integration_removed"
 
 
 class Dispatcher:
@@ -71,9 +74,10 @@ class Dispatcher:
     async def give_up_orphans(self) -> None:
         """End what expired for integrations that a reload took away."""
         now, names = self._clock(), set(self._lanes)
-        orphans = await self._store.write(lambda tx: tx.outbox.give_up_orphans(names, now=now, most=1_000))
+        orphans = await self._store.write(lambda tx: _give_up_orphans(tx, names, now))
         for delivery in orphans:
-            log.error("delivery_expired", reason="integration_removed", **about(delivery))
+            self._metrics.deliveries.labels(delivery.integration, "expired").inc()
+            log.error("delivery_expired", reason=ORPHANED, **about(delivery))
 
     def _rescue(self, tx: TransactionPort, before: datetime | None, now: datetime) -> list[Delivery]:
         expired = tx.outbox.expired_leases(before, most=1_000)
@@ -94,3 +98,10 @@ class Dispatcher:
                 await asyncio.gather(*(lane.finish() for lane in self._tasks))
         for lane in self._tasks:
             lane.abandon()
+
+
+def _give_up_orphans(tx: TransactionPort, integrations: set[str], now: datetime) -> list[Delivery]:
+    orphans = tx.outbox.give_up_orphans(integrations, now=now, most=1_000)
+    facts = [(each.notice.incident_id, entry_of(each, Fact.DELIVERY_EXPIRED, ORPHANED, now)) for each in orphans]
+    tx.incidents.tell(facts)
+    return orphans

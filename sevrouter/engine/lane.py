@@ -23,7 +23,7 @@ from sevrouter.domain.delivery import (
     superseded,
 )
 from sevrouter.domain.incident import Fact
-from sevrouter.engine.ports import NotifierPort
+from sevrouter.engine.ports import Notifier
 from sevrouter.engine.recording import Recording, about, entry_of
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ RECORD_AGAIN = (0.1, 0.5, 2.0, 5.0)
 class Route:
     """How an integration is delivered to. Without a notifier everything for it is shown and not sent."""
 
-    notifier: NotifierPort | None
+    notifier: Notifier | None
     schedule: Schedule
 
 

@@ -32,10 +32,16 @@ class CurrentRouting(Protocol):
     def __call__(self) -> Routing: ...
 
 
-class NotifierPort(Protocol):
-    """Tells one integration of one incident; how it fails is a value."""
+class Notifier(Protocol):
+    """Tells one integration of one incident.
 
-    async def deliver(self, delivery: Delivery) -> Outcome: ...
+    Never raises for an expected failure, never sleeps, never retries, never touches the store: when to try
+    again is decided by the schedule in the outbox.
+    """
+
+    async def deliver(self, delivery: Delivery) -> Outcome:
+        """Make one attempt and say what came of it."""
+        ...
 
 
 class AlertsPort(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import structlog
@@ -26,7 +27,7 @@ log = structlog.get_logger()
 SLOWEST_BODY = 30.0
 # A larger body is read in a thread, so that health checks are answered meanwhile.
 LARGE_BODY = 128 * 1024
-# Bodies of this size, and those that do not say how large they are, wait for their turn for so many seconds.
+# A body that grows beyond this waits for its turn, for so many seconds.
 HUGE_BODY = 8 * 1024 * 1024
 LONGEST_TURN = 60.0
 
@@ -66,10 +67,8 @@ class WebhookHandler:
         """Answer one request to the webhook's path, by whatever method."""
         try:
             self._check(request)
-            if (request.content_length or HUGE_BODY) < HUGE_BODY:
-                await self._take(await self._body(request))
-            else:
-                await self._take_huge(request)
+            async with AsyncExitStack() as turn:
+                await self._take(await self._body(request, turn))
         except Refused as refused:
             return self._refuse(request, refused)
         self._metrics.webhooks.labels("200").inc()
@@ -95,31 +94,33 @@ class WebhookHandler:
         if request.content_length is not None and request.content_length > self.max_body:
             raise Refused(413, f"larger than {self.max_body} bytes")
 
-    async def _take_huge(self, request: web.Request) -> None:
-        # One at a time: a body takes several times its size in memory while it is worked on.
+    async def _body(self, request: web.Request, turn: AsyncExitStack) -> bytes:
+        body, is_huge = bytearray(), False
         try:
-            async with asyncio.timeout(LONGEST_TURN):
-                await self._huge.acquire()
-        except TimeoutError:
-            raise Refused(503, "other large webhooks are being stored, send it again") from None
-        try:
-            await self._take(await self._body(request))
-        finally:
-            self._huge.release()
-
-    async def _body(self, request: web.Request) -> bytes:
-        body = bytearray()
-        try:
-            async with asyncio.timeout(SLOWEST_BODY):
+            async with asyncio.timeout(SLOWEST_BODY) as limit:
                 async for chunk in request.content.iter_any():
                     body += chunk
                     if len(body) > self.max_body:
                         raise Refused(413, f"larger than {self.max_body} bytes")
+                    if len(body) > HUGE_BODY and not is_huge:
+                        is_huge = True
+                        # To wait for its turn is not the sender's slowness.
+                        limit.reschedule(None)
+                        await self._turn(turn)
+                        limit.reschedule(asyncio.get_running_loop().time() + SLOWEST_BODY)
         except TimeoutError:
             raise Refused(408, f"the body took longer than {SLOWEST_BODY:g} s") from None
         except (web.RequestPayloadError, ConnectionError) as error:
             raise Refused(400, f"the body broke off: {type(error).__name__}") from None
         return bytes(body)
+
+    async def _turn(self, turn: AsyncExitStack) -> None:
+        # One at a time: a body takes several times its size in memory while it is worked on.
+        try:
+            async with asyncio.timeout(LONGEST_TURN):
+                await turn.enter_async_context(self._huge)
+        except TimeoutError:
+            raise Refused(503, "other large webhooks are being stored, send it again") from None
 
     async def _take(self, body: bytes) -> None:
         received_at = self._clock()

@@ -1,23 +1,8 @@
-"""What every integration is: one method. How it fails is a value, never an exception."""
+"""What every integration is given. What each has to be is the loops' `Notifier`: one method."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    from sevrouter.domain.delivery import Delivery, Outcome
-
-
-class Notifier(Protocol):
-    """Tells one integration of one incident.
-
-    Never raises for an expected failure, never sleeps, never retries, never touches the store: when to try
-    again is decided by the schedule in the outbox.
-    """
-
-    async def deliver(self, delivery: Delivery) -> Outcome:
-        """Make one attempt and say what came of it."""
-        ...
+from typing import Protocol
 
 
 class Secret(Protocol):

@@ -10,7 +10,16 @@ import msgspec
 from sqlalchemy import and_, exists, func, insert, literal_column, select, update
 from sqlalchemy.dialects import sqlite
 
-from sevrouter.domain.delivery import Delivery, DeliveryState, NewDelivery, Notice, NoticeKind, OutcomeReason, Sibling
+from sevrouter.domain.delivery import (
+    Delivery,
+    DeliveryState,
+    LaneCounts,
+    NewDelivery,
+    Notice,
+    NoticeKind,
+    OutcomeReason,
+    Sibling,
+)
 from sevrouter.store.tables import Moment, deliveries, delivery_references
 
 if TYPE_CHECKING:
@@ -37,15 +46,6 @@ class DeadLetter:
     reason: str
     detail: str
     finished_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaneCounts:
-    """How an integration's part of the outbox stands."""
-
-    pending: int = 0
-    oldest_pending_at: datetime | None = None
-    dead: int = 0
 
 
 class Outbox:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
@@ -14,28 +12,19 @@ from prometheus_client.process_collector import ProcessCollector
 
 from sevrouter import __version__
 from sevrouter.domain.alert import AlertStatus
+from sevrouter.domain.delivery import INTEGRATIONS, LaneCounts
 from sevrouter.domain.incident import IncidentState
 from sevrouter.domain.sev import NONE, Sev
 from sevrouter.telemetry.logs import lost_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
+    from datetime import datetime
 
-# The integrations that a configuration can name: the closed set of the label `integration`.
-INTEGRATIONS = ("call", "slack", "jira")
 OUTCOMES = ("delivered", "retry", "unknown", "rejected", "expired", "superseded", "shadowed")
 WEBHOOK_CODES = ("200", "400", "401", "405", "408", "413", "415", "503")
 # Seconds; a call is promised within one when idle and five in a storm.
 LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lane:
-    """How an integration's part of the outbox stands, as far as metrics show it."""
-
-    pending: int = 0
-    oldest_pending_at: datetime | None = None
-    dead: int = 0
 
 
 class Metrics:
@@ -133,19 +122,14 @@ class Metrics:
             for state in IncidentState:
                 self.incidents.labels(str(sev), state.value).set(counts.get((sev, state.value), 0))
 
-    def show_outbox(self, lanes: Mapping[str, Lane], *, now: datetime) -> None:
+    def show_outbox(self, lanes: Mapping[str, LaneCounts], *, now: datetime) -> None:
         """Show how the outbox stands."""
         for name in INTEGRATIONS:
-            lane = lanes.get(name, Lane())
+            lane = lanes.get(name, LaneCounts())
             age = 0.0 if lane.oldest_pending_at is None else (now - lane.oldest_pending_at).total_seconds()
             self.pending.labels(name).set(lane.pending)
             self.oldest_pending.labels(name).set(max(0.0, age))
             self.dead_letters.labels(name).set(lane.dead)
-
-    def count_grades(self, grades: Iterable[tuple[str, bool]]) -> None:
-        """Count firing alerts by SEV and whether it is unsure."""
-        for sev, unsure in grades:
-            self.grades.labels(sev, "true" if unsure else "false").inc()
 
     def page(self) -> bytes:
         """The text that Prometheus scrapes."""

@@ -151,7 +151,6 @@ def test_the_store_is_relative_to_the_directory_of_the_configuration(
     configuration = load(Path("conf/sevrouter.yaml"))
 
     assert configuration.store_path == tmp_path / "conf" / "data" / "a b.db"
-    assert configuration.store_url == f"sqlite:{tmp_path}/conf/data/a b.db"
 
 
 def test_a_store_elsewhere_stays_there(write: Write, smallest: str) -> None:

@@ -100,8 +100,3 @@ def test_only_a_call_is_ever_void_before_the_resolve(
     assert superseded(delivery(kind, integration="slack"), about, others) is None
     if state is IncidentState.TRIGGERED and not any(each.kind is RESOLVED for each in others):
         assert superseded(delivery(kind), about, others) is None
-
-
-def test_a_delivery_is_finished_unless_something_more_happens_by_itself() -> None:
-    unfinished = {state for state in DeliveryState if not state.is_finished}
-    assert unfinished == {DeliveryState.PENDING, DeliveryState.SENDING}

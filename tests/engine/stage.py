@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sevrouter.domain.delivery import Delivery, Outcome
     from sevrouter.domain.incident import Incident, TimelineEntry
     from sevrouter.domain.sev import Sev
-    from sevrouter.engine.ports import NotifierPort
+    from sevrouter.engine.ports import Notifier
     from sevrouter.store.sqlite import SqliteStore
 
 OPENED, ROSE, REOPENED, RESOLVED = NoticeKind.OPENED, NoticeKind.ROSE, NoticeKind.REOPENED, NoticeKind.RESOLVED
@@ -106,9 +106,9 @@ class Stage:
         """All of them."""
         return [self.call, self.slack, self.jira]
 
-    def open_lanes(self, **notifiers: NotifierPort | None) -> None:
+    def open_lanes(self, **notifiers: Notifier | None) -> None:
         """Deliver to the recipients, or to others by name; None shows and does not send."""
-        chosen: dict[str, NotifierPort | None] = {each.name: each for each in self.recipients}
+        chosen: dict[str, Notifier | None] = {each.name: each for each in self.recipients}
         self.dispatcher.route({name: Route(notifier, SCHEDULE) for name, notifier in (chosen | notifiers).items()})
 
     async def take(self, *alerts: Alert, truncated: bool = False, quarantined: tuple[str, bytes] | None = None) -> None:

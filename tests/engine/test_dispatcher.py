@@ -540,6 +540,22 @@ async def test_an_integration_that_is_removed_and_comes_back_delivers_what_waite
     stage.slack.expect_one(OPENED)
 
 
+async def test_what_waited_for_a_removed_integration_is_given_up_in_the_end(stage: Stage) -> None:
+    stage.dispatcher.route({"call": Route(stage.call, SCHEDULE)})
+    await stage.push(warning())
+    await stage.dispatcher.give_up_orphans()
+    assert await states(stage) == ["pending"]
+    stage.clock.forward(minutes=60 * 25)
+    with capture_logs() as lines:
+        await stage.dispatcher.give_up_orphans()
+    assert await states(stage) == ["dead"]
+    (line,) = [line for line in lines if line["event"] == "delivery_expired"]
+    assert (line["log_level"], line["integration"], line["reason"]) == ("error", "slack", "integration_removed")
+    (told,) = await select(stage.store, "SELECT details FROM timeline WHERE fact = 'delivery_expired'")
+    assert "integration_removed" in told["details"]
+    assert stage.metric("deliveries_total", integration="slack", outcome="expired") == 1
+
+
 async def test_a_stop_finishes_what_is_under_way_and_takes_nothing_more(stage: Stage) -> None:
     gate = stage.slack.hangs()
     await stage.take(warning("A"))

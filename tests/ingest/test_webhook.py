@@ -349,6 +349,11 @@ async def test_whatever_an_alert_holds_a_fact_is_one_line_of_json(door: Door, js
     assert all(line.isprintable() and len(line) < 10_000 for line in lines)
 
 
+async def _chunks(body: bytes) -> AsyncIterator[bytes]:
+    """A body that does not say how large it is."""
+    yield body
+
+
 async def test_huge_bodies_are_taken_one_at_a_time_and_small_ones_meanwhile(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -367,7 +372,9 @@ async def test_huge_bodies_are_taken_one_at_a_time_and_small_ones_meanwhile(
     monkeypatch.setattr(webhook_module, "LONGEST_TURN", 0.01)
     assert await door.post(padded) == 503
     monkeypatch.setattr(door.store, "write", write)
-    assert await door.post(GOOD) == 200
+    for small in (GOOD, b"", _chunks(GOOD)):
+        assert (await door.ask(body=small))[0] == 200
+    assert (await door.ask(body=_chunks(padded)))[0] == 503
     gate.set()
     assert await first == 200
     assert await door.post(padded) == 200

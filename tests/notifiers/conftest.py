@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from sevrouter.notifiers.base import Notifier, Secret
+from sevrouter.engine.ports import Notifier
+from sevrouter.notifiers.base import Secret
 from sevrouter.notifiers.http import Transport, open_transport
 from sevrouter.notifiers.jira import Jira
 from sevrouter.notifiers.pagerduty import PagerDuty

@@ -15,7 +15,7 @@ from sevrouter.notifiers.http import LONGEST_ANSWER
 from tests.notifiers.notices import INJECTIONS, a_delivery, nasty
 
 if TYPE_CHECKING:
-    from sevrouter.notifiers.base import Notifier
+    from sevrouter.engine.ports import Notifier
     from tests.notifiers.conftest import Rig
 
 R = OutcomeReason

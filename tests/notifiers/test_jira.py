@@ -15,7 +15,7 @@ from tests.standins import jira as standin
 from tests.standins.adf import links_of
 
 if TYPE_CHECKING:
-    from sevrouter.notifiers.base import Notifier
+    from sevrouter.engine.ports import Notifier
     from sevrouter.notifiers.http import Transport
 
 R = OutcomeReason

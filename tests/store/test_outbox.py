@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sevrouter.domain.delivery import DeliveryState, NewDelivery, NoticeKind, OutcomeReason, Sibling
+from sevrouter.domain.delivery import DeliveryState, LaneCounts, NewDelivery, NoticeKind, OutcomeReason, Sibling
 from sevrouter.domain.sev import Sev
-from sevrouter.store.outbox import LaneCounts
 from tests.building import select
 from tests.domain.building import at, incident, notice
 

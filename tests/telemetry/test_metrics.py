@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from sevrouter.domain.delivery import LaneCounts
 from sevrouter.domain.sev import Sev
-from sevrouter.telemetry.metrics import LATENCIES, Lane, Metrics
+from sevrouter.telemetry.metrics import LATENCIES, Metrics
 from tests.domain.building import at
 
 INTEGRATIONS = {"call", "slack", "jira"}
@@ -112,7 +113,8 @@ def test_incidents_that_are_gone_are_zero_again() -> None:
 
 def test_the_age_of_what_waits_is_never_below_zero() -> None:
     metrics = Metrics()
-    lanes = {"call": Lane(pending=2, oldest_pending_at=at(0), dead=1), "slack": Lane(oldest_pending_at=at(9))}
+    call = LaneCounts(pending=2, oldest_pending_at=at(0), dead=1)
+    lanes = {"call": call, "slack": LaneCounts(oldest_pending_at=at(9))}
     metrics.show_outbox(lanes, now=at(0) + timedelta(seconds=90))
     assert samples(metrics, "sevrouter_outbox_oldest_pending_seconds") == {("call",): 90, ("slack",): 0, ("jira",): 0}
     assert samples(metrics, "sevrouter_outbox_pending")[("call",)] == 2
