@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 
+from msgspec import Struct, field
+from msgspec.structs import force_setattr
+
+from sevrouter.domain.grading import Verdict
 from sevrouter.domain.labels import pairs_digest
 from sevrouter.domain.sev import Sev
 
@@ -18,13 +21,13 @@ class AlertStatus(enum.Enum):
     RESOLVED = "resolved"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alert:
+class Alert(Struct, frozen=True, kw_only=True, gc=False):
     """One alert of one webhook, cleaned: text without surrogates, times in UTC.
 
     `values` are Grafana's measured numbers as text. `ends_at` is None while it fires and where it could
     not be read. `digest` identifies the label set; the sender's fingerprint is never trusted for that.
-    `content` is a hash of all that can change while the labels stay: annotations and values.
+    `content` is a hash of all that can change while the labels stay: annotations and values. `sighting` is a hash
+    of all of it just as it was sent, empty where nothing is known of that.
     """
 
     labels: Mapping[str, str]
@@ -36,21 +39,23 @@ class Alert:
     generator_url: str = ""
     digest: bytes = b""
     content: bytes = b""
+    sighting: bytes = b""
 
     def __post_init__(self) -> None:
         if not self.digest:
-            object.__setattr__(self, "digest", pairs_digest(self.labels))
+            force_setattr(self, "digest", pairs_digest(self.labels))
         if not self.content:
             content = pairs_digest(self.annotations, size=8)
-            object.__setattr__(self, "content", content + pairs_digest(self.values, size=8) if self.values else content)
+            force_setattr(self, "content", content + pairs_digest(self.values, size=8) if self.values else content)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertRecord:
+class AlertRecord(Struct, frozen=True, kw_only=True, gc=False):
     """What is remembered of an alert: its last state, and the incident that it belongs to.
 
     `closed_until` is the end of its last closed episode: a `firing` that began before it is stale.
-    `changed_at` is when this state was received. `sev` is that of its last grading, None for `none`.
+    `changed_at` is when this state was received. `sev` is that of its last grading, None for `none`. `version`
+    counts how often it was written. The last three are not stored: which `sighting` it was made of, and the `verdict`
+    by which configuration.
     """
 
     digest: bytes
@@ -63,10 +68,13 @@ class AlertRecord:
     content: bytes
     incident_id: int | None
     id: int | None = None
+    version: int = 0
+    sighting: bytes = b""
+    verdict: Verdict | None = None
+    graded_by: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryEntry:
+class HistoryEntry(Struct, frozen=True, kw_only=True, gc=False):
     """One change of an alert's state, value or SEV, kept so that a month can be replayed.
 
     A `record` without an id is of an alert that was never seen before. `with_content` says that the annotations

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from sevrouter.domain.incident import Incident, IncidentState
 from sevrouter.domain.sev import Sev
@@ -24,8 +26,7 @@ class NoticeKind(enum.Enum):
     RESOLVED = "resolved"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class Notice(Struct, frozen=True, kw_only=True):
     """What there is to tell, as it was decided; everything in it is plain text that nobody has escaped.
 
     `previous_sev` is what the incident was, where a rise caused this. `title` is one clean line. `why` explains
@@ -63,8 +64,7 @@ class DeliveryState(enum.Enum):
     SHADOWED = "shadowed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(Struct, frozen=True, kw_only=True):
     """One row of the outbox.
 
     `attempts` counts those begun, this one included; `unknowns` those of which nobody knows whether they were
@@ -83,8 +83,7 @@ class Delivery:
     lease: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewDelivery:
+class NewDelivery(Struct, frozen=True, kw_only=True):
     """A delivery to be written to the outbox, due at once."""
 
     integration: str
@@ -168,8 +167,7 @@ class Superseded(enum.Enum):
     NOTHING_TO_FOLLOW_UP = "nothing_to_follow_up"
 
 
-@dataclass(frozen=True, slots=True)
-class Sibling:
+class Sibling(Struct, frozen=True):
     """Another delivery of the same incident to the same integration, as far as a re-check needs it."""
 
     id: int

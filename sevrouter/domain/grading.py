@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
+from msgspec import Struct
+
 from sevrouter.domain.labels import Matcher, MatchOp, all_match
 from sevrouter.domain.measure import Measure, Problem, Reading, Source, Threshold, shown
 from sevrouter.domain.sev import Sev, sev_name, worst
@@ -42,8 +44,7 @@ class GradeReason(enum.Enum):
     UNREADABLE_WEBHOOK = "unreadable_webhook"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grade:
+class Grade(Struct, frozen=True, kw_only=True):
     """One rule's verdict on one alert. `sev` None: by this rule it is not an incident."""
 
     rule: str
@@ -55,8 +56,7 @@ class Grade:
     unsure: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """How bad an alert is, and every grade that says so, the worst first."""
 
     sev: Sev | None

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from sevrouter.domain.alert import Alert, AlertStatus
 from sevrouter.domain.grading import Verdict
@@ -58,8 +61,7 @@ class Fact(enum.Enum):
     SHADOWED = "shadowed"
 
 
-@dataclass(frozen=True, slots=True)
-class TimelineEntry:
+class TimelineEntry(Struct, frozen=True):
     """One append-only fact of an incident; `details` are JSON values."""
 
     fact: Fact
@@ -92,8 +94,7 @@ class IncidentPolicy:
         return pairs_digest(self.identity(labels)).hex()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(Struct, frozen=True, kw_only=True):
     """The alert and the verdict that set an incident's SEV, and the configuration that they were graded by."""
 
     alert: Alert
@@ -101,12 +102,12 @@ class Evidence:
     config_hash: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Incident:
+class Incident(Struct, frozen=True, kw_only=True):
     """One thing that is wrong, made of many alerts. `id` is None until it is stored.
 
     `firing` counts its firing alerts. `due_at` is when its quiet time has run out. `truncated` says that it
     may have firing alerts which Alertmanager left out. `asked` names the integrations that were told of it.
+    `version` counts how often it was written.
     """
 
     dedup_key: str
@@ -123,6 +124,7 @@ class Incident:
     truncated: bool = False
     asked: tuple[str, ...] = ()
     id: int | None = None
+    version: int = 0
 
     @property
     def is_open(self) -> bool:
@@ -130,8 +132,7 @@ class Incident:
         return self.state is not IncidentState.RESOLVED
 
 
-@dataclass(frozen=True, slots=True)
-class Fold:
+class Fold(Struct, frozen=True):
     """What became of an incident: its new state, and the facts that say why. None where nothing opened one."""
 
     incident: Incident | None
@@ -142,8 +143,7 @@ class Fold:
         return any(entry.fact is fact for entry in self.facts)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
+class Opening(Struct, frozen=True, kw_only=True):
     """What a new incident is made with."""
 
     dedup_key: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from sevrouter.domain.alert import Alert, AlertRecord, AlertStatus
 from sevrouter.domain.grading import Verdict
@@ -28,8 +29,7 @@ class Change(enum.Enum):
     EVENT = "event"
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(Struct, frozen=True, gc=False):
     """One alert of a webhook, what it changes, and how bad it is; `verdict` is None unless it fires."""
 
     change: Change

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sevrouter.domain.delivery import Notice, NoticeKind
 from sevrouter.domain.explanation import headline, safe_links, why
@@ -18,8 +20,7 @@ if TYPE_CHECKING:
 Responses = Mapping[Sev, Sequence[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(Struct, frozen=True):
     """One integration to be told one thing."""
 
     integration: str

@@ -6,8 +6,10 @@ match → grade → fold → plan → enqueue, in that order; the 200 comes afte
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from sevrouter.domain.alert import Alert, AlertRecord, AlertStatus, HistoryEntry
 from sevrouter.domain.delivery import NewDelivery

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, assert_never
 
 import structlog
+from msgspec.structs import replace
 
 from sevrouter.domain.backoff import Schedule
 from sevrouter.domain.delivery import (

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from sevrouter.domain.alert import Alert, AlertRecord, AlertStatus
 from sevrouter.domain.incident import Fact, Incident, IncidentPolicy, fold, settle

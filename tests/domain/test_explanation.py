@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sevrouter.domain.alert import Alert
 from sevrouter.domain.explanation import headline, is_safe_link, safe_links, title_of, why

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from sevrouter.domain.incident import UNREADABLE_HOLD, Fact, Fold, Incident, IncidentPolicy, IncidentState, fold, settle
 from sevrouter.domain.observation import Change, Observation

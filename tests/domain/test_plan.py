@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sevrouter.domain.delivery import NoticeKind
 from sevrouter.domain.incident import Fact, Fold, Incident, IncidentState, TimelineEntry

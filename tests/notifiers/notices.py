@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from msgspec.structs import replace
 
 from sevrouter.domain.delivery import Delivery, Notice, NoticeKind
 from sevrouter.domain.ownership import Person, Team

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from sevrouter.domain.alert import Alert, AlertRecord, HistoryEntry
 from sevrouter.domain.incident import Fact, IncidentState, TimelineEntry
