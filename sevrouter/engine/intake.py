@@ -5,7 +5,7 @@ match → grade → fold → plan → enqueue, in that order; the 200 comes afte
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,13 +14,14 @@ from msgspec.structs import replace
 from sevrouter.domain.alert import Alert, AlertRecord, AlertStatus, HistoryEntry
 from sevrouter.domain.delivery import NewDelivery
 from sevrouter.domain.grading import unreadable_webhook
-from sevrouter.domain.incident import Fold, Incident, Opening, TimelineEntry, fold
+from sevrouter.domain.incident import Fold, Incident, IncidentPolicy, Opening, TimelineEntry, fold
 from sevrouter.domain.observation import Change, Observation, closed_until, observe
 from sevrouter.domain.plan import Planned, notice, plan
+from sevrouter.engine.ports import ForgottenError
 from sevrouter.engine.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
     from datetime import datetime
 
     from sevrouter.domain.grading import Verdict
@@ -38,11 +39,16 @@ _STORED = frozenset({Change.FIRED, Change.CHANGED, Change.RESOLVED, Change.NEVER
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """What came in one POST. `quarantined` holds a body (or members of one) that could not be read, and why."""
+    """What came in one POST. `quarantined` holds a body (or members of one) that could not be read, and why.
+
+    `repeats` are the sightings of alerts that were sent just like this before, and were not read; `whole` reads them.
+    """
 
     alerts: Sequence[Alert]
     truncated: bool = False
     quarantined: tuple[str, bytes] | None = None
+    repeats: Sequence[bytes] = ()
+    whole: Callable[[], Webhook] | None = None
 
 
 class Intake:
@@ -65,17 +71,61 @@ class Intake:
         self._wake = wake
         self._due = due
 
+    def remembers(self, sighting: bytes) -> bool:
+        """Whether an alert that is sent like this was sent like this before, and nothing about it has changed."""
+        record = self._store.remembered(sighting)
+        return record is not None and _is_graded(record, self._routing())
+
     async def take(self, webhook: Webhook) -> None:
         """Store a webhook and all that follows from it; returns when it is on disk. Raises what the store raises."""
         now = self._clock()
         routing = self._routing()
-        tally = await self._store.write(lambda tx: _Taking(tx, routing, now).run(webhook))
+        tally = self._repeat(webhook, routing)
+        if tally is None:
+            expectation = _Expectation(webhook, routing)
+            tally = await self._store.write(
+                lambda tx: _Taking(tx, routing, now, expectation.keys).run(webhook), ahead=expectation
+            )
+        if tally is None:
+            assert webhook.whole is not None
+            await self.take(webhook.whole())
+            return
         # First what has to happen, then what is said of it.
         if tally.integrations:
             self._wake(tally.integrations)
         if tally.has_due:
             self._due()
         tally.report(self._metrics)
+
+    def _repeat(self, webhook: Webhook, routing: Routing) -> Tally | None:
+        """What a webhook amounts to that says nothing new, where that is certain without a look into the store."""
+        if webhook.alerts or webhook.truncated or webhook.quarantined is not None or not self._store.is_sure:
+            return None
+        records = [self._store.remembered(sighting) for sighting in webhook.repeats]
+        tally = Tally()
+        for record in records:
+            if record is None or not _is_graded(record, routing):
+                return None
+            tally.repeated(record)
+        return tally
+
+
+class _Expectation:
+    """What a webhook will ask for; said before any webhook of the transaction is worked on."""
+
+    def __init__(self, webhook: Webhook, routing: Routing) -> None:
+        self._webhook = webhook
+        self._routing = routing
+        # The dedup keys of alerts that were never seen, which are asked for again when they are grouped.
+        self.keys: dict[bytes, str] = {}
+
+    def __call__(self, tx: TransactionPort) -> None:
+        for alert in self._webhook.alerts:
+            if alert.digest not in self.keys and not tx.alerts.is_remembered(alert.digest):
+                self.keys[alert.digest] = self._routing.incidents.dedup_key(alert.labels)
+        tx.alerts.expect([alert.digest for alert in self._webhook.alerts])
+        tx.alerts.expect_sighted(self._webhook.repeats)
+        tx.incidents.expect(self.keys.values())
 
 
 @dataclass(slots=True)
@@ -92,16 +142,20 @@ class _Group:
 class _Taking:
     """One webhook in one transaction."""
 
-    def __init__(self, tx: TransactionPort, routing: Routing, now: datetime) -> None:
+    def __init__(self, tx: TransactionPort, routing: Routing, now: datetime, keys: Mapping[bytes, str]) -> None:
         self._tx = tx
         self._routing = routing
         self._now = now
+        self._keys = keys
         self._truncated = False
         self._tally = Tally()
         self._groups: dict[str, _Group] = {}
 
-    def run(self, webhook: Webhook) -> Tally:
+    def run(self, webhook: Webhook) -> Tally | None:
+        """None where it has to be read whole; then nothing was changed."""
         self._truncated = webhook.truncated
+        if webhook.repeats and not self._repeats(webhook):
+            return None
         if webhook.quarantined is not None:
             reason, body = webhook.quarantined
             self._tx.quarantine.add(body, reason=reason, at=self._now)
@@ -113,6 +167,22 @@ class _Taking:
             self._fold(group)
         self._save()
         return self._tally
+
+    def _repeats(self, webhook: Webhook) -> bool:
+        """Count the repeats; False where one of them may be news after all."""
+        try:
+            records = self._tx.alerts.sighted(webhook.repeats)
+        except ForgottenError:
+            return False
+        # What may end a truncation, or contradicts another alert of the same webhook, has to be looked at.
+        digests = {alert.digest for alert in webhook.alerts}
+        if self._truncated or self._tx.incidents.any_truncated() or any(each.digest in digests for each in records):
+            return False
+        for record in records:
+            if not _is_graded(record, self._routing):
+                return False
+            self._tally.repeated(record)
+        return True
 
     def _distinct(self, alerts: Sequence[Alert]) -> list[Alert]:
         """One alert a label set; where a sender contradicts itself, the one that fires."""
@@ -128,6 +198,7 @@ class _Taking:
     def _observe(self, alerts: Sequence[Alert]) -> list[Observation]:
         records = self._tx.alerts.records([alert.digest for alert in alerts])
         observations = []
+        recalled = []
         for alert in alerts:
             record = records.get(alert.digest)
             verdict = None
@@ -140,9 +211,16 @@ class _Taking:
                 change = Change.CHANGED
             if change not in _STORED:
                 self._tally.duplicates += 1
+                if change is Change.DUPLICATE and record is not None and alert.sighting:
+                    recalled.append(self._recalled(record, alert, verdict))
                 self._tally.stale += change in (Change.STALE_FIRING, Change.STALE_RESOLVED)
             observations.append(Observation(change, alert, record, verdict))
+        self._tx.alerts.recall(recalled)
         return observations
+
+    def _recalled(self, record: AlertRecord, alert: Alert, verdict: Verdict | None) -> AlertRecord:
+        graded_by = self._routing.config_hash
+        return replace(record, sighting=alert.sighting, verdict=verdict, graded_by=graded_by)
 
     def _unreadable(self, reason: str) -> Observation:
         alert = Alert(
@@ -166,7 +244,7 @@ class _Taking:
         mine = self._open_incidents(observations)
         policy = self._routing.incidents
         keys = [
-            policy.dedup_key(each.alert.labels) if incident is None else incident.dedup_key
+            self._key(policy, each.alert) if incident is None else incident.dedup_key
             for each, incident in zip(observations, mine, strict=True)
         ]
         unknown = {key for key, incident in zip(keys, mine, strict=True) if incident is None}
@@ -178,6 +256,9 @@ class _Taking:
                 group = self._groups[name] = _Group(incident, Opening(dedup_key=name, system=None, owner=None))
             self._own(group, observation)
             group.observations.append(observation)
+
+    def _key(self, policy: IncidentPolicy, alert: Alert) -> str:
+        return self._keys.get(alert.digest) or policy.dedup_key(alert.labels)
 
     def _open_incidents(self, observations: Sequence[Observation]) -> list[Incident | None]:
         ids = [each.record.incident_id if each.record else None for each in observations]
@@ -287,6 +368,10 @@ class _Taking:
             unsure=unsure,
             content=alert.content if before is None or fires else before.content,
             incident_id=mine,
+            version=0 if before is None else before.version,
+            sighting=alert.sighting,
+            verdict=verdict,
+            graded_by=self._routing.config_hash,
         )
         return HistoryEntry(
             record=record,
@@ -295,6 +380,11 @@ class _Taking:
             reading=verdict.grades[0].reading if verdict is not None else None,
             with_content=tells_content and (before is None or before.content != alert.content),
         )
+
+
+def _is_graded(record: AlertRecord, routing: Routing) -> bool:
+    """Whether what the configuration makes of an alert is known."""
+    return record.status is AlertStatus.RESOLVED or record.graded_by == routing.config_hash
 
 
 def _differs(record: AlertRecord | None, verdict: Verdict) -> bool:

@@ -20,6 +20,10 @@ class NotStoredError(Exception):
     """The store could not take something; nothing was changed as far as we know, and it can be tried again."""
 
 
+class ForgottenError(Exception):
+    """A sighting is not remembered any more, or its alert has changed since: it has to be read after all."""
+
+
 class Clock(Protocol):
     """The time now, aware and in UTC. What decides gets it as an argument; tests move it."""
 
@@ -47,13 +51,25 @@ class Notifier(Protocol):
 class AlertsPort(Protocol):
     """What is remembered of alerts."""
 
+    def expect(self, digests: Iterable[bytes]) -> None: ...
+
+    def is_remembered(self, digest: bytes) -> bool: ...
+
+    def expect_sighted(self, sightings: Iterable[bytes]) -> None: ...
+
     def records(self, digests: Iterable[bytes]) -> dict[bytes, AlertRecord]: ...
 
+    def sighted(self, sightings: Iterable[bytes]) -> list[AlertRecord]: ...
+
     def save(self, entries: Sequence[HistoryEntry]) -> None: ...
+
+    def recall(self, records: Iterable[AlertRecord]) -> None: ...
 
 
 class IncidentsPort(Protocol):
     """Incidents and their timelines."""
+
+    def expect(self, keys: Iterable[str]) -> None: ...
 
     def by_id(self, ids: Iterable[int]) -> dict[int, Incident]: ...
 
@@ -132,8 +148,18 @@ class TransactionPort(Protocol):
 
 
 class StorePort(Protocol):
-    """Runs works in transactions; a write is on disk when it returns."""
+    """Runs works in transactions; a write is on disk when it returns.
 
-    async def write(self, work: Callable[[TransactionPort], T]) -> T: ...
+    `ahead` is called before any work of the same transaction, to say what this one expects to read.
+    """
+
+    @property
+    def is_sure(self) -> bool: ...
+
+    def remembered(self, sighting: bytes) -> AlertRecord | None: ...
+
+    async def write(
+        self, work: Callable[[TransactionPort], T], *, ahead: Callable[[TransactionPort], None] | None = None
+    ) -> T: ...
 
     async def read(self, work: Callable[[TransactionPort], T]) -> T: ...

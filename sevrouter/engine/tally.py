@@ -12,7 +12,7 @@ from sevrouter.domain.incident import Incident, TimelineEntry
 from sevrouter.domain.sev import sev_name
 
 if TYPE_CHECKING:
-    from sevrouter.domain.alert import Alert
+    from sevrouter.domain.alert import Alert, AlertRecord
     from sevrouter.domain.grading import Verdict
     from sevrouter.telemetry.metrics import Metrics
 
@@ -41,6 +41,13 @@ class Tally:
     def received(self, alert: Alert) -> None:
         """Count an alert that came."""
         self.statuses[alert.status.value] += 1
+
+    def repeated(self, record: AlertRecord) -> None:
+        """Count an alert that came just as it came before."""
+        self.statuses[record.status.value] += 1
+        self.duplicates += 1
+        if record.verdict is not None:
+            self.graded(record.verdict)
 
     def report(self, metrics: Metrics) -> None:
         """Show it all to Prometheus and in the log."""

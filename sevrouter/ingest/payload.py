@@ -6,12 +6,15 @@ What can be read is read by member; what cannot is handed back raw with the reas
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from sevrouter.domain.alert import Alert, AlertStatus
+from sevrouter.domain.labels import pairs_digest
 from sevrouter.ingest.lenient import Unreadable, clean, load_json, number_text, text_map
 from sevrouter.ingest.moments import read_end, read_start
 
@@ -30,8 +33,8 @@ _ABSENT = msgspec.Raw()
 class _Member(msgspec.Struct, gc=False):
     """An alert as well-behaved senders write it."""
 
-    labels: dict[str, str]
-    annotations: dict[str, str] = {}
+    labels: msgspec.Raw
+    annotations: msgspec.Raw = _ABSENT
     status: str = "firing"
     startsAt: str = ""  # noqa: N815  Alertmanager's name
     endsAt: str = ""  # noqa: N815  Alertmanager's name
@@ -49,6 +52,7 @@ class _Envelope(msgspec.Struct, gc=False):
 
 _envelope = msgspec.json.Decoder(_Envelope)
 _member = msgspec.json.Decoder(_Member)
+_text_map = msgspec.json.Decoder(dict[str, str])
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
@@ -62,16 +66,26 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """What a webhook said. `truncated`: the sender left alerts out, or says something odd about it."""
+    """What a webhook said. `truncated`: the sender left alerts out, or says something odd about it.
 
+    `repeats` are the sightings of members that are remembered, byte for byte, and were not read again.
+    """
+
+    repeats: list[bytes] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     truncated: bool = False
     version: str = VERSION
 
 
-def read_payload(body: bytes, *, received_at: datetime) -> Payload:
-    """Read a webhook's body, all of which may be nonsense."""
+def _nothing(_sighting: bytes) -> bool:
+    return False
+
+
+def read_payload(
+    body: bytes, *, received_at: datetime, is_remembered: Callable[[bytes], bool] = _nothing
+) -> Payload:
+    """Read a webhook's body, all of which may be nonsense; members whose sighting is remembered are left unread."""
     if body.count(b'"alerts"') > 1:
         # A decoder keeps the last of two keys and drops the other's alerts without a word.
         return _read_leniently(body, received_at)
@@ -84,26 +98,52 @@ def read_payload(body: bytes, *, received_at: datetime) -> Payload:
         version=_version(_loaded(envelope.version)),
     )
     for raw in envelope.alerts:
-        _take_member(payload, raw, received_at)
+        sighting = sha256(raw).digest()
+        if is_remembered(sighting):
+            payload.repeats.append(sighting)
+        else:
+            _take_member(payload, raw, sighting, received_at)
     return payload
 
 
-def _take_member(payload: Payload, raw: msgspec.Raw, received_at: datetime) -> None:
+# The digest of a label set by the hash of its text: a busy Alertmanager sends the same ones for hours.
+_identities: dict[bytes, bytes] = {}
+MOST_IDENTITIES = 200_000
+
+
+def _identity(text: msgspec.Raw, labels: dict[str, str]) -> bytes:
+    key = sha256(text).digest()
+    digest = _identities.get(key)
+    if digest is None:
+        if len(_identities) >= MOST_IDENTITIES:
+            _identities.clear()
+        digest = _identities[key] = pairs_digest(labels)
+    return digest
+
+
+def _take_member(payload: Payload, raw: msgspec.Raw, sighting: bytes, received_at: datetime) -> None:
     try:
         member = _member.decode(raw)
+        labels = _text_map.decode(member.labels)
+        annotations = _text_map.decode(member.annotations) if bytes(member.annotations) else {}
         values = _values(load_json(raw_values)) if (raw_values := bytes(member.values)) else {}
     except (*_UNREADABLE, Unreadable):
         _take_leniently(payload, bytes(raw), received_at)
         return
+    content = sha256(member.annotations)
+    content.update(member.values)
     payload.alerts.append(
         Alert(
-            labels=member.labels,
-            annotations=member.annotations,
+            labels=labels,
+            annotations=annotations,
             values=values,
             status=_status(member.status),
             starts_at=read_start(member.startsAt, received_at=received_at),
             ends_at=read_end(member.endsAt),
             generator_url=member.generatorURL,
+            digest=_identity(member.labels, labels),
+            content=content.digest()[:16],
+            sighting=sighting,
         )
     )
 

@@ -16,6 +16,7 @@ from sevrouter.ingest.payload import VERSION, VERSIONS, Payload, read_payload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from sevrouter.engine.intake import Intake
     from sevrouter.engine.ports import Clock
@@ -125,11 +126,17 @@ class WebhookHandler:
     async def _take(self, body: bytes) -> None:
         received_at = self._clock()
         if len(body) > LARGE_BODY:
-            payload = await asyncio.to_thread(read_payload, body, received_at=received_at)
+            payload = await asyncio.to_thread(self._read, body, received_at)
         else:
-            payload = read_payload(body, received_at=received_at)
+            payload = self._read(body, received_at)
         self._remark(payload)
-        webhook = Webhook(payload.alerts, payload.truncated, _quarantined(payload))
+        webhook = Webhook(
+            payload.alerts,
+            payload.truncated,
+            _quarantined(payload),
+            repeats=payload.repeats,
+            whole=lambda: _whole(body, received_at),
+        )
         try:
             await self._intake.take(webhook)
         except NotStoredError as error:
@@ -137,6 +144,9 @@ class WebhookHandler:
         except Exception as error:
             log.exception("webhook_not_stored", error=repr(error), alerts=len(payload.alerts))
             raise Refused(503, "it could not be stored, send it again") from None
+
+    def _read(self, body: bytes, received_at: datetime) -> Payload:
+        return read_payload(body, received_at=received_at, is_remembered=self._intake.remembers)
 
     def _remark(self, payload: Payload) -> None:
         if payload.truncated:
@@ -164,6 +174,11 @@ class WebhookHandler:
             # The rest of a body that nobody reads must not hold the connection.
             response.force_close()
         return response
+
+
+def _whole(body: bytes, received_at: datetime) -> Webhook:
+    payload = read_payload(body, received_at=received_at)
+    return Webhook(payload.alerts, payload.truncated, _quarantined(payload))
 
 
 def _quarantined(payload: Payload) -> tuple[str, bytes] | None:

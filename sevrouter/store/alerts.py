@@ -1,119 +1,266 @@
-"""Alerts: labels written once, a narrow state row each, and the history of what changed."""
+"""Alerts: labels written once, a narrow state row each, and the history of what changed.
+
+What is saved is written when the transaction ends, all of it together; until then it is read back from here.
+"""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import func, select
+from msgspec.structs import replace
 
 from sevrouter.domain.alert import AlertRecord, AlertStatus, HistoryEntry
 from sevrouter.domain.sev import Sev
-from sevrouter.store.chunks import chunks
-from sevrouter.store.tables import alerts, microseconds, moment
+from sevrouter.engine.ports import ForgottenError
+from sevrouter.store.errors import ConflictError
+from sevrouter.store.ids import take_ids
+from sevrouter.store.rows import Rows, is_postgres, select_in
+from sevrouter.store.tables import microseconds, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import datetime
 
     from sqlalchemy import Connection
 
-# Alerts come by the thousand, so these statements are written out and given plain numbers: through the statement
-# compiler and its type conversions, storing an alert took twice as long.
-_STATE = "status, starts_at, closed_until, changed_at, sev, unsure, content, incident_id"
-_ADD_ALERT = "INSERT INTO alerts (id, digest, labels, generator_url, first_seen_at) VALUES (?, ?, ?, ?, ?)"
-_SAVE_STATE = (
-    f"INSERT INTO alert_states (alert_id, {_STATE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (alert_id) DO UPDATE"  # noqa: S608  constants
-    f" SET {', '.join(f'{name} = excluded.{name}' for name in _STATE.split(', '))}"
+    from sevrouter.store.memory import Memory
+
+_STATE = "status, starts_at, closed_until, changed_at, sev, unsure, content, incident_id, version"
+_alerts = Rows(
+    "alerts",
+    {"id": "bigint", "digest": "bytea", "labels": "text", "generator_url": "text", "first_seen_at": "bigint"},
 )
-_ADD_HISTORY = (
-    "INSERT INTO history (alert_id, at, status, starts_at, ends_at, sev, unsure, reading, content)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_states = Rows(
+    "alert_states",
+    {
+        "alert_id": "bigint",
+        "status": "text",
+        "starts_at": "bigint",
+        "closed_until": "bigint",
+        "changed_at": "bigint",
+        "sev": "smallint",
+        "unsure": "boolean",
+        "content": "bytea",
+        "incident_id": "bigint",
+        "version": "bigint",
+    },
 )
-_RECORDS = (
-    "SELECT alerts.id, digest, status, starts_at, closed_until, changed_at, sev, unsure, content, incident_id"
-    " FROM alerts JOIN alert_states ON alert_id = alerts.id WHERE digest IN ({})"
+_history = Rows(
+    "history",
+    {
+        "alert_id": "bigint",
+        "at": "bigint",
+        "status": "text",
+        "starts_at": "bigint",
+        "ends_at": "bigint",
+        "sev": "smallint",
+        "unsure": "boolean",
+        "reading": "text",
+        "content": "text",
+    },
+)
+_BY_DIGEST = (
+    f"SELECT alerts.id, digest, {_STATE} FROM alerts JOIN alert_states ON alert_id = alerts.id"  # noqa: S608  constants
+    " WHERE digest {keys}"
+)
+_CHANGED = (
+    f"SELECT known.id, known.digest, {_STATE}"  # noqa: S608  constants
+    " FROM unnest($1::bigint[], $2::bytea[], $3::bigint[]) AS known (id, digest, seen)"
+    " LEFT JOIN alert_states ON alert_id = known.id WHERE version IS DISTINCT FROM known.seen"
 )
 _STATUS_NAMES = {status: status.value for status in AlertStatus}
 _STATUSES = {status.value: status for status in AlertStatus}
+# The alerts of a webhook share most of their times.
+_microseconds = lru_cache(maxsize=4_096)(microseconds)
+_encode = msgspec.json.Encoder().encode
 
 
 class Alerts:
     """The statements on alerts of one transaction."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, memory: Memory) -> None:
         self._connection = connection
+        self._memory = memory
+        self._is_shared = is_postgres(connection)
+        # As this transaction has read and as it has changed them; what it writes at its end.
+        self._read: dict[bytes, AlertRecord] = {}
+        self._changed: dict[bytes, AlertRecord] = {}
+        self._unwritten: dict[bytes, AlertRecord] = {}
+        self._unseen: set[bytes] = set()
+        self._new: list[tuple[Any, ...]] = []
+        self._entries: list[tuple[Any, ...]] = []
+        self._wanted: set[bytes] = set()
+
+    def expect(self, digests: Iterable[bytes]) -> None:
+        """Say which alerts will be asked for, so that those of many webhooks are read together."""
+        self._wanted.update(digests)
+
+    def is_remembered(self, digest: bytes) -> bool:
+        """Whether this alert is in memory, so that its incident is known too."""
+        return digest in self._memory.records
+
+    def expect_sighted(self, sightings: Iterable[bytes]) -> None:
+        """The same, by how they were sent."""
+        known = self._memory.sightings
+        self._wanted.update(known[sighting].digest for sighting in sightings if sighting in known)
+
+    def find(self) -> list[AlertRecord]:
+        """Read what is expected and not remembered; what is remembered may be out of date until `verify`."""
+        remembered = self._memory.records
+        unknown = [each for each in self._wanted if each not in self._read and each not in remembered]
+        if unknown:
+            self._select(unknown)
+        return [found for each in self._wanted if (found := self._read.get(each) or remembered.get(each))]
+
+    def verify(self) -> None:
+        """Compare what is expected with the database, where others write to it too."""
+        wanted, self._wanted = self._wanted, set()
+        if not self._is_shared:
+            return
+        remembered = self._memory.records
+        known = [found for each in wanted if (found := self._read.get(each) or remembered.get(each))]
+        self._read.update((each.digest, each) for each in known)
+        if not known:
+            return
+        keys = ([each.id for each in known], [each.digest for each in known], [each.version for each in known])
+        for number, digest, *state in self._connection.exec_driver_sql(_CHANGED, keys):
+            del self._read[digest]
+            self._memory.forget_records([digest])
+            if state[0] is not None:
+                self._read[digest] = _record(number, digest, *state)
 
     def records(self, digests: Iterable[bytes]) -> dict[bytes, AlertRecord]:
         """What is remembered of the alerts with these digests; those never seen are left out."""
+        digests = list(digests)
+        if self._wanted or self._is_shared:
+            self._wanted.update(each for each in digests if each not in self._changed and each not in self._read)
+            self.find()
+            self.verify()
+        sources = (self._changed, self._read) if self._is_shared else (self._changed, self._read, self._memory.records)
+        missing = digests
         found: dict[bytes, AlertRecord] = {}
-        for chunk in chunks(digests):
-            statement = _RECORDS.format(", ".join("?" * len(chunk)))
-            for row in self._connection.exec_driver_sql(statement, tuple(chunk)):
-                record = _record(*row)
-                found[record.digest] = record
+        for source in sources:
+            missing = [each for each in missing if not _copy(each, source, found)]
+        if missing and not self._is_shared:
+            self._select(missing)
+            missing = [each for each in missing if not _copy(each, self._read, found)]
         return found
+
+    def sighted(self, sightings: Iterable[bytes]) -> list[AlertRecord]:
+        """The alerts that were last sent just like this. Raises ForgottenError where one of them was not."""
+        found = []
+        for sighting in sightings:
+            record = self._memory.sightings.get(sighting)
+            if record is None or self._current(record.digest) is not record:
+                raise ForgottenError
+            found.append(record)
+        return found
+
+    def _current(self, digest: bytes) -> AlertRecord | None:
+        if digest in self._changed:
+            return self._changed[digest]
+        return self._read.get(digest) if self._is_shared else self._memory.records.get(digest)
 
     def save(self, entries: Sequence[HistoryEntry]) -> None:
         """Write alerts as they are now, and the history of it; labels only of those never seen before."""
-        ids = self._new_ids(entries)
-        self._run(_ADD_ALERT, [_alert(ids[each.record.digest], each) for each in entries if each.record.id is None])
-        numbered = [(each.record.id or ids[each.record.digest], each) for each in entries]
-        self._run(_SAVE_STATE, [_state(number, each.record) for number, each in numbered])
-        self._run(_ADD_HISTORY, [_history(number, each) for number, each in numbered])
+        unseen = [each for each in entries if each.record.id is None]
+        if unseen:
+            numbers = take_ids(self._connection, self._memory, "alerts", len(unseen))
+            for number, entry in zip(numbers, unseen, strict=True):
+                self._stage(replace(entry.record, id=number))
+                self._unseen.add(entry.record.digest)
+                self._new.append(_alert(number, entry))
+        for entry in entries:
+            if entry.record.id is not None:
+                self._stage(entry.record)
+            self._entries.append(_history_row(self._changed[entry.record.digest].id or 0, entry))
 
-    def _new_ids(self, entries: Sequence[HistoryEntry]) -> dict[bytes, int]:
-        # There is one writer, so ids can be given out here: asking for each row's own would cost a round trip a row.
-        new = [each.record.digest for each in entries if each.record.id is None]
-        if not new:
-            return {}
-        last: int = self._connection.execute(select(func.coalesce(func.max(alerts.c.id), 0))).scalar_one()
-        return {digest: last + number for number, digest in enumerate(new, start=1)}
+    def _stage(self, record: AlertRecord) -> None:
+        self._changed[record.digest] = self._unwritten[record.digest] = record
 
-    def _run(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
-        if rows:
-            self._connection.exec_driver_sql(statement, rows)
+    def recall(self, records: Iterable[AlertRecord]) -> None:
+        """Remember how alerts were sent and graded that have not changed otherwise; nothing of it is written."""
+        for record in records:
+            self._changed[record.digest] = record
+            if record.digest in self._unwritten:
+                self._unwritten[record.digest] = record
+
+    def flush(self) -> None:
+        """Write what was saved. Raises ConflictError where somebody else wrote it first."""
+        if not self._entries:
+            return
+        # In one order everywhere, so that two replicas wait for one another and never both ways.
+        self._new.sort(key=lambda row: row[1])
+        _alerts.insert(self._connection, self._new)
+        written = [replace(each, version=each.version + 1) for each in self._unwritten.values()]
+        written.sort(key=lambda each: each.id or 0)
+        _states.insert(self._connection, [_state(each) for each in written if each.digest in self._unseen])
+        known = [_state(each) for each in written if each.digest not in self._unseen]
+        if _states.update(self._connection, known) != len(known):
+            raise ConflictError
+        _history.insert(self._connection, self._entries)
+        self._changed.update((each.digest, each) for each in written)
+        self._unwritten, self._unseen, self._new, self._entries = {}, set(), [], []
+
+    def learn(self) -> None:
+        """Let the memory know; only after the commit."""
+        self._memory.learn_records(self._read.values())
+        self._memory.learn_records(self._changed.values())
+
+    def distrust(self) -> None:
+        """Let the memory forget what this transaction was about."""
+        self._memory.forget_records([*self._wanted, *self._read, *self._changed])
+
+    def _select(self, digests: Iterable[bytes]) -> None:
+        for row in select_in(self._connection, _BY_DIGEST, "bytea", digests):
+            record = _record(*row)
+            self._read[record.digest] = record
+
+
+def _copy(digest: bytes, source: dict[bytes, AlertRecord], found: dict[bytes, AlertRecord]) -> bool:
+    record = source.get(digest)
+    if record is None:
+        return False
+    found[digest] = record
+    return True
 
 
 def _alert(number: int, entry: HistoryEntry) -> tuple[Any, ...]:
     alert = entry.alert
-    labels = msgspec.json.encode(alert.labels).decode()
-    return number, alert.digest, labels, alert.generator_url, microseconds(entry.at)
+    return number, alert.digest, _encode(alert.labels).decode(), alert.generator_url, _microseconds(entry.at)
 
 
-def _state(number: int, record: AlertRecord) -> tuple[Any, ...]:
+def _state(record: AlertRecord) -> tuple[Any, ...]:
     return (
-        number,
+        record.id,
         _STATUS_NAMES[record.status],
-        microseconds(record.starts_at),
-        _or_none(record.closed_until),
-        microseconds(record.changed_at),
-        record.sev.rank if record.sev else None,
+        _microseconds(record.starts_at),
+        None if record.closed_until is None else _microseconds(record.closed_until),
+        _microseconds(record.changed_at),
+        None if record.sev is None else record.sev.rank,
         record.unsure,
         record.content,
         record.incident_id,
+        record.version,
     )
 
 
-def _history(number: int, entry: HistoryEntry) -> tuple[Any, ...]:
+def _history_row(number: int, entry: HistoryEntry) -> tuple[Any, ...]:
     record, alert, content = entry.record, entry.alert, None
     if entry.with_content:
-        content = msgspec.json.encode({"annotations": alert.annotations, "values": alert.values}).decode()
+        content = _encode({"annotations": alert.annotations, "values": alert.values}).decode()
     return (
         number,
-        microseconds(entry.at),
+        _microseconds(entry.at),
         _STATUS_NAMES[record.status],
-        microseconds(alert.starts_at),
-        _or_none(alert.ends_at),
-        record.sev.rank if record.sev else None,
+        _microseconds(alert.starts_at),
+        None if alert.ends_at is None else _microseconds(alert.ends_at),
+        None if record.sev is None else record.sev.rank,
         record.unsure,
         entry.reading,
         content,
     )
-
-
-def _or_none(moment: datetime | None) -> int | None:
-    return None if moment is None else microseconds(moment)
 
 
 def _record(
@@ -127,6 +274,7 @@ def _record(
     unsure: bool | int,
     content: bytes,
     incident_id: int | None,
+    version: int,
 ) -> AlertRecord:
     return AlertRecord(
         id=number,
@@ -139,4 +287,5 @@ def _record(
         unsure=bool(unsure),
         content=content,
         incident_id=incident_id,
+        version=version,
     )

@@ -4,7 +4,8 @@ StoreError
 ├── StoreUnavailableError   it cannot be written or read now: ask again
 ├── StoreBusyError          more waits to be written than is sensible: ask again
 ├── StoreInUseError         another process has this database
-└── SchemaTooNewError       a newer version made this database
+├── SchemaTooNewError       a newer version made this database
+└── ConflictError           another replica wrote it first: run the work again
 """
 
 from __future__ import annotations
@@ -48,3 +49,10 @@ class SchemaTooNewError(StoreError):
 
     def __init__(self, found: int, known: int) -> None:
         super().__init__(f"the database has schema {found}, this version knows up to {known}: run the newer version")
+
+
+class ConflictError(StoreError):
+    """What was to be changed is not as it was when it was read: another replica was quicker."""
+
+    def __init__(self) -> None:
+        super().__init__("another replica changed it meanwhile")

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
-from sqlalchemy import and_, exists, func, insert, literal_column, select, update
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import and_, exists, func, literal_column, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from sevrouter.domain.delivery import (
     Delivery,
@@ -20,13 +20,34 @@ from sevrouter.domain.delivery import (
     OutcomeReason,
     Sibling,
 )
-from sevrouter.store.tables import Moment, deliveries, delivery_references
+from sevrouter.store.ids import take_ids
+from sevrouter.store.rows import Rows, is_postgres
+from sevrouter.store.tables import Moment, deliveries, delivery_references, microseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Connection, RowMapping
 
+    from sevrouter.store.memory import Memory
+
+_new = Rows(
+    "deliveries",
+    {
+        "id": "bigint",
+        "incident_id": "bigint",
+        "integration": "text",
+        "kind": "text",
+        "sev": "smallint",
+        "notice": "text",
+        "state": "text",
+        "attempts": "integer",
+        "unknowns": "integer",
+        "received_at": "bigint",
+        "not_before": "bigint",
+        "expires_at": "bigint",
+    },
+)
 _PENDING = DeliveryState.PENDING.value
 _SENDING = DeliveryState.SENDING.value
 # Written as the index is, or SQLite would not take it and read every delivery there ever was.
@@ -51,29 +72,28 @@ class DeadLetter:
 class Outbox:
     """The statements on deliveries of one transaction."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, memory: Memory, flush: Callable[[], None]) -> None:
+        self._bare = connection
+        self._memory = memory
+        self._flush_all = flush
+        self._added: list[tuple[object, ...]] = []
+
+    @property
+    def _connection(self) -> Connection:
+        """The connection, for statements that must see what waits to be written."""
+        self._flush_all()
+        return self._bare
 
     def add(self, new: Sequence[NewDelivery]) -> None:
-        """Write deliveries, due at once."""
-        rows = [
-            {
-                "incident_id": each.notice.incident_id,
-                "integration": each.integration,
-                "kind": each.notice.kind.value,
-                "sev": each.notice.sev,
-                "notice": msgspec.json.encode(each.notice).decode(),
-                "state": _PENDING,
-                "attempts": 0,
-                "unknowns": 0,
-                "received_at": each.received_at,
-                "not_before": each.notice.at,
-                "expires_at": each.expires_at,
-            }
-            for each in new
-        ]
-        if rows:
-            self._connection.execute(insert(deliveries), rows)
+        """Write deliveries, due at once, when the transaction ends."""
+        if new:
+            numbers = take_ids(self._bare, self._memory, "deliveries", len(new))
+            self._added += [_row(number, each) for number, each in zip(numbers, new, strict=True)]
+
+    def flush(self) -> None:
+        """Write what was added."""
+        added, self._added = self._added, []
+        _new.insert(self._bare, added)
 
     def heads(self, integration: str, *, now: datetime, most: int) -> list[Delivery]:
         """The deliveries whose turn it is, the worst SEV first.
@@ -93,6 +113,7 @@ class Outbox:
             .where(now >= _NOT_BEFORE, ~_waits_for_older())
             .order_by(deliveries.c.sev, deliveries.c.id)
             .limit(most)
+            .with_for_update(of=deliveries, skip_locked=True)
         )
         return [_delivery(row) for row in self._connection.execute(statement).mappings()]
 
@@ -164,11 +185,17 @@ class Outbox:
             "integration": delivery.integration,
             "reference": reference,
         }
-        self._connection.execute(sqlite.insert(delivery_references).values(row).on_conflict_do_nothing())
+        insert = postgresql.insert if is_postgres(self._bare) else sqlite.insert
+        self._connection.execute(insert(delivery_references).values(row).on_conflict_do_nothing())
 
     def expired_leases(self, now: datetime | None, *, most: int) -> list[Delivery]:
         """Deliveries being sent by somebody whose lease ran out; with None, by anybody."""
-        statement = select(deliveries).where(deliveries.c.state == _SENDING, _UNFINISHED).limit(most)
+        statement = (
+            select(deliveries)
+            .where(deliveries.c.state == _SENDING, _UNFINISHED)
+            .limit(most)
+            .with_for_update(skip_locked=True)
+        )
         if now is not None:
             statement = statement.where(deliveries.c.lease_until < now)
         rows = self._connection.execute(statement).mappings()
@@ -181,6 +208,7 @@ class Outbox:
             .where(_UNFINISHED, deliveries.c.state == _PENDING, deliveries.c.expires_at <= now)
             .where(deliveries.c.integration.not_in(list(integrations)))
             .limit(most)
+            .with_for_update(skip_locked=True)
         )
         found = [_delivery(row) for row in self._connection.execute(orphans).mappings()]
         for each in found:
@@ -243,6 +271,24 @@ def _waits_for_older() -> ColumnElement[bool]:
         older.c.integration == deliveries.c.integration,
         older.c.id < deliveries.c.id,
         older.c.finished_at.is_(None),
+    )
+
+
+def _row(number: int, new: NewDelivery) -> tuple[object, ...]:
+    told = new.notice
+    return (
+        number,
+        told.incident_id,
+        new.integration,
+        told.kind.value,
+        told.sev.rank,
+        msgspec.json.encode(told).decode(),
+        _PENDING,
+        0,
+        0,
+        microseconds(new.received_at),
+        microseconds(told.at),
+        microseconds(new.expires_at),
     )
 
 

@@ -16,14 +16,18 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
+    from sevrouter.store.memory import Memory
+
 _UNFINISHED = (DeliveryState.PENDING.value, DeliveryState.SENDING.value)
 
 
 class Retention:
     """The statements that forget, of one transaction."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, memory: Memory) -> None:
         self._connection = connection
+        self._memory = memory
+        self._gone: dict[str, list[int]] = {}
 
     def forget(self, before: datetime, *, most: int) -> int:
         """Delete what ended before a time, at most so many rows of each kind, and return how many went.
@@ -42,10 +46,19 @@ class Retention:
         )
 
     def _delete(self, table: Table, chosen: Select[tuple[int]]) -> int:
-        ids = list(self._connection.execute(chosen).scalars())
+        ids = list(self._connection.execute(chosen.with_for_update(skip_locked=True)).scalars())
         if ids:
             self._connection.execute(delete(table).where(table.c.id.in_(ids)))
+        self._gone.setdefault(table.name, []).extend(ids)
         return len(ids)
+
+    def learn(self) -> None:
+        """Let the memory know what is gone; only after the commit."""
+        self._memory.forget_incidents(self._gone.get(incidents.name, ()))
+        gone = {*self._gone.get(alerts.name, ())}
+        if gone:
+            known = self._memory.records.values()
+            self._memory.forget_records([each.digest for each in known if each.id in gone])
 
     @staticmethod
     def _old_history(before: datetime) -> Select[tuple[int]]:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pysqlite3.dbapi2
 import structlog
 from sqlalchemy import create_engine, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError, SQLAlchemyError
 
-from sevrouter.store.errors import StoreInUseError, StoreUnavailableError
+from sevrouter.store.errors import ConflictError, StoreInUseError, StoreUnavailableError
+from sevrouter.store.memory import Memory
 from sevrouter.store.migrate import Migration, migrate
 from sevrouter.store.transaction import Transaction
-from sevrouter.store.writer import Writer
+from sevrouter.store.writer import Trouble, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,11 +27,15 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
+    from sevrouter.domain.alert import AlertRecord
+
 log = structlog.get_logger()
 T = TypeVar("T")
 
 # Before this one a write-ahead log can be corrupted by two connections that write and checkpoint at once.
 SAFE_SQLITE = (3, 51, 3)
+# What a statement does to itself alone; anything else that a database reports is taken to be about all of it.
+_OWN_FAULT = (DataError, IntegrityError, InterfaceError, ProgrammingError)
 # Milliseconds that a statement waits for another process' lock, such as the command line's.
 BUSY_TIMEOUT = 5_000
 
@@ -47,7 +52,8 @@ class SqliteStore:
         self.path = path
         self._engine = engine
         self._lock = lock
-        self._writer = Writer(engine, check=_same_file(path))
+        self._memory = Memory()
+        self._writer = Writer(_File(engine, _same_file(path)), self._memory)
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
 
     @classmethod
@@ -61,16 +67,28 @@ class SqliteStore:
             log.warning("sqlite_too_old", version=sqlite_version(), wanted=".".join(map(str, SAFE_SQLITE)))
         return cls(path, engine, lock)
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, ahead: Callable[[Transaction], None] | None = None) -> T:
         """Run a work whole or not at all; returns after its commit is on disk.
 
         Raises StoreBusyError or StoreUnavailableError.
         """
-        return await self._writer.run(lambda connection: work(Transaction(connection)))
+        return await self._writer.run(work, ahead=ahead)
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
         """Run a work that only reads, beside the writer. Raises StoreUnavailableError."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, read_once, self._engine, work)
+
+    def remembered(self, sighting: bytes) -> AlertRecord | None:
+        """The alert that was last sent just like this."""
+        return self._memory.sightings.get(sighting)
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether what is remembered is all there is to know of an alert that says nothing new.
+
+        Nobody else writes here; the last write has to have gone well, and no incident to wait for alerts left out.
+        """
+        return not self._writer.is_failing and self._memory.any_truncated is False
 
     @property
     def is_busy(self) -> bool:
@@ -83,6 +101,38 @@ class SqliteStore:
         self._readers.shutdown()
         self._engine.dispose()
         os.close(self._lock)
+
+
+class _File:
+    """A SQLite file, as the writer uses it."""
+
+    def __init__(self, engine: Engine, check: Callable[[], None]) -> None:
+        self._engine = engine
+        self._check = check
+        self._data_version: int | None = None
+
+    def call(self, work: Callable[[], T]) -> T:
+        """Run it."""
+        return work()
+
+    def connect(self) -> Connection:
+        """Open a connection."""
+        return self._engine.connect()
+
+    def begin(self, connection: Connection, memory: Memory) -> None:
+        """Forget what is remembered where somebody else has written: the command line may, beside the daemon."""
+        self._check()
+        data_version = connection.exec_driver_sql("PRAGMA data_version").scalar_one()
+        if data_version != self._data_version:
+            memory.clear()
+        self._data_version = data_version
+
+    def trouble(self, error: Exception) -> Trouble:
+        """Say what an error means."""
+        if isinstance(error, ConflictError):
+            return Trouble.CONFLICT
+        is_from_database = isinstance(error, SQLAlchemyError) and not isinstance(error, _OWN_FAULT)
+        return Trouble.AWAY if is_from_database or isinstance(error, StoreUnavailableError) else Trouble.OWN
 
 
 def migrate_file(path: Path) -> list[Migration]:
@@ -136,7 +186,7 @@ def read_once(engine: Engine, work: Callable[[Transaction], T]) -> T:
     """Run a work that only reads. Raises StoreUnavailableError."""
     try:
         with engine.connect().execution_options(sevrouter_reads=True) as connection, connection.begin():
-            return work(Transaction(connection))
+            return work(Transaction(connection, Memory()))
     except SQLAlchemyError as error:
         raise StoreUnavailableError(str(getattr(error, "orig", error))) from error
 
@@ -145,7 +195,10 @@ def write_once(engine: Engine, work: Callable[[Transaction], T]) -> T:
     """Run a work beside a daemon that may have the file. Raises StoreUnavailableError."""
     try:
         with engine.connect() as connection, connection.begin():
-            return work(Transaction(connection))
+            transaction = Transaction(connection, Memory())
+            result = work(transaction)
+            transaction.flush()
+            return result
     except SQLAlchemyError as error:
         raise StoreUnavailableError(str(getattr(error, "orig", error))) from error
 

@@ -60,7 +60,11 @@ class SevNumber(TypeDecorator[Sev]):
 metadata = MetaData()
 
 migrations = Table(
-    "schema_migrations", metadata, Column("version", Integer, primary_key=True), Column("applied_at", Moment)
+    "schema_migrations",
+    metadata,
+    Column("version", Integer, primary_key=True),
+    Column("applied_at", Moment),
+    Column("works_with", Integer),
 )
 
 alerts = Table(
@@ -83,6 +87,7 @@ alert_states = Table(
     Column("unsure", Boolean, nullable=False),
     Column("content", LargeBinary, nullable=False),
     Column("incident_id", BigInteger),
+    Column("version", BigInteger, nullable=False),
 )  # fmt: skip
 
 history = Table(
@@ -115,6 +120,7 @@ incidents = Table(
     Column("truncated", Boolean, nullable=False),
     Column("asked", Text, nullable=False),
     Column("evidence", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
 )  # fmt: skip
 
 timeline = Table(

@@ -4,37 +4,89 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, func, insert, select
 
 from sevrouter.store.alerts import Alerts
 from sevrouter.store.incidents import Incidents
 from sevrouter.store.outbox import Outbox
 from sevrouter.store.quarantine import Quarantine
 from sevrouter.store.retention import Retention
+from sevrouter.store.rows import is_postgres
 from sevrouter.store.tables import migrations
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+    from sevrouter.store.memory import Memory
 
 # Migrations are numbered from 1.
 _NO_MIGRATION = 0
 
 
 class Transaction:
-    """What a work may read and change; all of it is committed together, or none."""
+    """What works may read and change; all of it is committed together, or none.
 
-    def __init__(self, connection: Connection) -> None:
+    What intake writes is kept until `flush`, so that the rows of many webhooks are one statement.
+    """
+
+    def __init__(self, connection: Connection, memory: Memory) -> None:
         self._connection = connection
-        self.alerts = Alerts(connection)
-        self.incidents = Incidents(connection)
-        self.outbox = Outbox(connection)
+        self._alerts = Alerts(connection, memory)
+        self._incidents = Incidents(connection, memory, self.flush)
+        self._outbox = Outbox(connection, memory, self.flush)
+        self._retention = Retention(connection, memory)
         self.quarantine = Quarantine(connection)
-        self.retention = Retention(connection)
+
+    @property
+    def alerts(self) -> Alerts:
+        """The statements on alerts."""
+        return self._alerts
+
+    @property
+    def incidents(self) -> Incidents:
+        """The statements on incidents."""
+        return self._incidents
+
+    @property
+    def outbox(self) -> Outbox:
+        """The statements on deliveries."""
+        return self._outbox
+
+    @property
+    def retention(self) -> Retention:
+        """The statements that forget."""
+        self.flush()
+        return self._retention
+
+    def load(self) -> None:
+        """Read what works said that they expect, and hold on to the incidents that it is about."""
+        records = self._alerts.find()
+        self._incidents.hold({each.incident_id for each in records if each.incident_id is not None})
+        self._alerts.verify()
+
+    def flush(self) -> None:
+        """Write what waits, the same order in every replica. Raises ConflictError where another was quicker."""
+        self._alerts.flush()
+        self._incidents.flush()
+        self._outbox.flush()
+
+    def learn(self) -> None:
+        """Remember what was read and written; only after the commit."""
+        self._alerts.learn()
+        self._incidents.learn()
+        self._retention.learn()
+
+    def distrust(self) -> None:
+        """Forget what this was about: it did not come to be, and what was remembered may be why."""
+        self._alerts.distrust()
+        self._incidents.distrust()
 
     def touch(self) -> None:
-        """Write a row and take it back: proof that this store can be written.
-
-        Neither a transaction without a change nor a row written as it is would reach the disk.
-        """
+        """Write something that leaves no trace: proof that this store can be written."""
+        if is_postgres(self._connection):
+            # A standby has no number for a transaction to give out.
+            self._connection.execute(select(func.pg_current_xact_id()))
+            return
+        # Neither a transaction without a change nor a row written as it is would reach the disk.
         self._connection.execute(insert(migrations).values(version=_NO_MIGRATION))
         self._connection.execute(delete(migrations).where(migrations.c.version == _NO_MIGRATION))

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import enum
 import queue
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import structlog
-from sqlalchemy import Connection
-from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError, SQLAlchemyError
 
 from sevrouter.store.errors import StoreBusyError, StoreUnavailableError
+from sevrouter.store.transaction import Transaction
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection
+
+    from sevrouter.store.memory import Memory
 
 log = structlog.get_logger()
 T = TypeVar("T")
+Work = Callable[[Transaction], Any]
 
 # Beyond this the sender is asked to come again: what waits longer than it would is answered sooner by a 503.
 MOST_WAITING = 10_000
@@ -29,15 +32,45 @@ MOST_WAITING = 10_000
 LONGEST_WRITE = 60.0
 # One transaction takes no more works than this, so that the first of them does not wait for ever.
 MOST_TOGETHER = 500
+# How often a transaction that lost against another replica's is run again before its works are run apart.
+CONFLICTS = 5
+# Seconds before a transaction whose connection was lost is run again, whether or not it was committed.
+RECONNECT_AFTER = (0.0, 0.1, 0.5, 1.5)
 
 
-# What a statement does to itself alone; anything else that a database reports is taken to be about all of it.
-_OWN_FAULT = (DataError, IntegrityError, InterfaceError, ProgrammingError)
+class Trouble(enum.Enum):
+    """What an error says about the transaction that it ended."""
+
+    CONFLICT = "another replica was quicker: run it again"
+    LOST = "the connection is gone, perhaps after the commit: connect and run it again"
+    AWAY = "the store cannot be used now"
+    OWN = "one of its works is at fault"
+
+
+class Base(Protocol):
+    """A database, as far as the writer has to know it."""
+
+    def call(self, work: Callable[[], T]) -> T:
+        """Run what uses a connection, in the way that its driver needs."""
+        ...
+
+    def connect(self) -> Connection:
+        """Open a connection. Raises what `trouble` understands."""
+        ...
+
+    def begin(self, connection: Connection, memory: Memory) -> None:
+        """Called first in each transaction."""
+        ...
+
+    def trouble(self, error: Exception) -> Trouble:
+        """Say what an error means."""
+        ...
 
 
 @dataclass(slots=True)
-class _Work:
-    run: Callable[[Connection], Any]
+class _Item:
+    run: Work
+    ahead: Work | None
     done: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
     result: Any = None
@@ -51,13 +84,11 @@ class Writer:
     are those that shared its transaction: a work must give the same when it is run again.
     """
 
-    def __init__(
-        self, engine: Engine, *, check: Callable[[], None] = lambda: None, most_waiting: int = MOST_WAITING
-    ) -> None:
-        self._engine = engine
-        self._check = check
+    def __init__(self, base: Base, memory: Memory, *, most_waiting: int = MOST_WAITING) -> None:
+        self._base = base
+        self._memory = memory
         self._most_waiting = most_waiting
-        self._waiting: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._connection: Connection | None = None
         self._failing = False
         self._working_since: float | None = None
@@ -65,8 +96,11 @@ class Writer:
         self._thread = threading.Thread(target=self._loop, name="store-writer", daemon=True)
         self._thread.start()
 
-    async def run(self, work: Callable[[Connection], T]) -> T:
-        """Run a work and commit it. Raises StoreBusyError, StoreUnavailableError or what the work raises."""
+    async def run(self, work: Callable[[Transaction], T], *, ahead: Work | None = None) -> T:
+        """Run a work and commit it; before it and its companions say in `ahead` what they expect to read.
+
+        Raises StoreBusyError, StoreUnavailableError or what the work raises.
+        """
         if self._closed:
             # Nobody would ever answer it.
             raise StoreUnavailableError("it is closed")
@@ -74,7 +108,7 @@ class Writer:
         if waiting >= self._most_waiting:
             raise StoreBusyError(waiting)
         loop = asyncio.get_running_loop()
-        item = _Work(work, loop.create_future(), loop)
+        item = _Item(work, ahead, loop.create_future(), loop)
         self._waiting.put(item)
         result: T = await item.done
         return result
@@ -84,6 +118,11 @@ class Writer:
         """Whether it has been writing for a while, and the write before it went well: large, not broken."""
         since = self._working_since
         return not self._failing and since is not None and time.monotonic() - since < LONGEST_WRITE
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last write did not reach the store."""
+        return self._failing
 
     def close(self) -> None:
         """Finish what waits, then stop."""
@@ -98,11 +137,10 @@ class Writer:
             if batch:
                 self._commit(batch)
                 _answer(batch)
-        if self._connection is not None:
-            self._connection.close()
+        self._disconnect()
 
-    def _take(self) -> tuple[list[_Work], bool]:
-        batch: list[_Work] = []
+    def _take(self) -> tuple[list[_Item], bool]:
+        batch: list[_Item] = []
         item = self._waiting.get()
         while item is not None:
             batch.append(item)
@@ -114,60 +152,97 @@ class Writer:
                 return batch, False
         return batch, True
 
-    def _commit(self, batch: list[_Work]) -> None:
-        try:
-            self._run_together(batch)
-        except Exception as error:  # noqa: BLE001  whatever it is, those who wait must hear of it
-            if _is_about_the_store(error):
-                self._fail(batch, error)
-            elif len(batch) == 1:
-                batch[0].error = error
+    def _commit(self, batch: list[_Item]) -> None:
+        conflicts = 0
+        pauses = iter(() if self._failing else RECONNECT_AFTER)
+        while True:
+            try:
+                self._base.call(lambda: self._run_together(batch))
+            except Exception as error:  # noqa: BLE001  whatever it is, those who wait must hear of it
+                trouble = self._base.trouble(error)
+                if trouble is Trouble.CONFLICT and conflicts < CONFLICTS:
+                    conflicts += 1
+                    continue
+                pause = next(pauses, None) if trouble is Trouble.LOST else None
+                if pause is not None:
+                    self._disconnect()
+                    # Whether it was committed nobody knows, so nothing that is remembered can be relied upon.
+                    self._memory.clear()
+                    time.sleep(pause)
+                    continue
+                self._end(batch, error, trouble)
             else:
-                # One of them is at fault, and must not take its neighbours along.
-                for item in batch:
-                    self._commit([item])
-        else:
-            if self._failing:
-                log.info("store_recovered")
-            self._failing = False
+                if self._failing:
+                    log.info("store_recovered")
+                self._failing = False
+            return
 
-    def _run_together(self, batch: list[_Work]) -> None:
-        self._check()
+    def _end(self, batch: list[_Item], error: Exception, trouble: Trouble) -> None:
+        if trouble in (Trouble.AWAY, Trouble.LOST):
+            self._fail(batch, error)
+        elif len(batch) == 1:
+            batch[0].error = error
+        else:
+            # One of them is at fault, and must not take its neighbours along.
+            for item in batch:
+                self._commit([item])
+
+    def _run_together(self, batch: list[_Item]) -> None:
         if self._connection is None:
-            self._connection = self._engine.connect()
+            self._connection = self._base.connect()
         try:
             with self._connection.begin():
                 # Only from here on: to wait for somebody else's lock is not work.
                 self._working_since = time.monotonic()
-                for item in batch:
-                    item.result = item.run(self._connection)
+                self._base.begin(self._connection, self._memory)
+                transaction = Transaction(self._connection, self._memory)
+                try:
+                    self._run(batch, transaction)
+                except Exception as error:
+                    if self._base.trouble(error) is Trouble.CONFLICT:
+                        transaction.distrust()
+                    raise
+            transaction.learn()
         finally:
             self._working_since = None
 
-    def _fail(self, batch: list[_Work], error: Exception) -> None:
+    @staticmethod
+    def _run(batch: list[_Item], transaction: Transaction) -> None:
+        for item in batch:
+            if item.ahead is not None:
+                item.ahead(transaction)
+        transaction.load()
+        for item in batch:
+            item.result = item.run(transaction)
+        transaction.flush()
+
+    def _fail(self, batch: list[_Item], error: Exception) -> None:
         known = error if isinstance(error, StoreUnavailableError) else None
         reason = known.reason if known else str(getattr(error, "orig", None) or type(error).__name__)
         if not self._failing:
             log.error("store_unavailable", reason=reason)
         self._failing = True
-        self._reconnect()
+        self._disconnect()
+        self._memory.clear()
         for item in batch:
             item.error = StoreUnavailableError(reason)
 
-    def _reconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.invalidate()
-            self._connection.close()
-            self._connection = None
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+
+        def close() -> None:
+            connection.invalidate()
+            connection.close()
+
+        # What is broken may break again while it is put away.
+        with contextlib.suppress(Exception):
+            self._base.call(close)
 
 
-def _is_about_the_store(error: Exception) -> bool:
-    is_from_database = isinstance(error, SQLAlchemyError) and not isinstance(error, _OWN_FAULT)
-    return is_from_database or isinstance(error, StoreUnavailableError)
-
-
-def _answer(batch: list[_Work]) -> None:
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Work]] = {}
+def _answer(batch: list[_Item]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Item]] = {}
     for item in batch:
         by_loop.setdefault(item.loop, []).append(item)
     for loop, items in by_loop.items():
@@ -176,7 +251,7 @@ def _answer(batch: list[_Work]) -> None:
             loop.call_soon_threadsafe(_settle, items)
 
 
-def _settle(items: list[_Work]) -> None:
+def _settle(items: list[_Item]) -> None:
     for item in items:
         if item.done.done():
             continue

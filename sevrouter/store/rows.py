@@ -1,0 +1,81 @@
+"""Writes and reads many rows by one statement, in the way that each database takes best.
+
+SQLite runs one prepared statement for row after row; PostgreSQL gets a column at a time, as arrays, in one message.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sevrouter.store.chunks import chunks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from sqlalchemy import Connection, Row
+
+# Rows that go to PostgreSQL in one message: larger ones are no quicker, and cost memory at both ends.
+_TOGETHER = 5_000
+
+
+def is_postgres(connection: Connection) -> bool:
+    """Whether this is PostgreSQL, or speaks like it."""
+    return connection.dialect.name == "postgresql"
+
+
+class Rows:
+    """The columns of a table that are written together, each with PostgreSQL's name of its type.
+
+    Where a row is updated the first column is its key, and `version`, the last one, must be one more than it was.
+    """
+
+    def __init__(self, table: str, columns: Mapping[str, str]) -> None:
+        key, *others = columns
+        arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(columns.values(), start=1))
+        into = f"INSERT INTO {table} ({', '.join(columns)})"
+        places = ", ".join("?" * len(columns))
+        assigned = ", ".join(f"{name} = ?" for name in others)
+        taken = ", ".join(f"{name} = new.{name}" for name in others)
+        self._insert = (f"{into} VALUES ({places})", f"{into} SELECT * FROM unnest({arrays})")
+        self._update = (
+            f"UPDATE {table} SET {assigned} WHERE {key} = ? AND version = ?",  # noqa: S608  constants
+            f"UPDATE {table} SET {taken} FROM unnest({arrays}) AS new ({', '.join(columns)})"  # noqa: S608  constants
+            f" WHERE {table}.{key} = new.{key} AND {table}.version = new.version - 1",
+        )
+
+    def insert(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Add rows."""
+        if not rows:
+            return
+        if is_postgres(connection):
+            for part in _parts(rows):
+                connection.exec_driver_sql(self._insert[1], _columns(part))
+        else:
+            connection.exec_driver_sql(self._insert[0], list(rows))
+
+    def update(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> int:
+        """Change rows that were of the version before, and return how many were."""
+        if not rows:
+            return 0
+        if is_postgres(connection):
+            return sum(connection.exec_driver_sql(self._update[1], _columns(part)).rowcount for part in _parts(rows))
+        bound = [(*row[1:], row[0], row[-1] - 1) for row in rows]
+        return connection.exec_driver_sql(self._update[0], bound).rowcount
+
+
+def select_in(connection: Connection, statement: str, kind: str, keys: Iterable[Any]) -> Iterator[Row[Any]]:
+    """Run a query whose `{keys}` is a list of keys, of PostgreSQL's type `kind`."""
+    if is_postgres(connection):
+        yield from connection.exec_driver_sql(statement.format(keys=f"= ANY($1::{kind}[])"), (list(keys),))
+        return
+    for chunk in chunks(keys):
+        places = f"IN ({', '.join('?' * len(chunk))})"
+        yield from connection.exec_driver_sql(statement.format(keys=places), tuple(chunk))
+
+
+def _parts(rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
+    return (rows[start : start + _TOGETHER] for start in range(0, len(rows), _TOGETHER))
+
+
+def _columns(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Any], ...]:
+    return tuple(map(list, zip(*rows, strict=True)))
