@@ -21,7 +21,10 @@ from sevrouter.config import (
     IntegrationSettings,
     JiraSettings,
     PagerDutySettings,
+    PostgresSettings,
     SlackSettings,
+    SqliteSettings,
+    StoreSettings,
     log_loaded,
 )
 from sevrouter.domain.delivery import INTEGRATIONS
@@ -68,10 +71,20 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def store_path(configuration: Configuration, *, shadow: bool) -> Path:
-    """The database file. A shadow has one of its own: what it opens must not hide from the real one later."""
-    path = configuration.store_path
-    return path.with_name(path.name + ".shadow") if shadow else path
+def store_path(settings: StoreSettings, *, shadow: bool) -> Path:
+    """The database file. Raises StoreError where it is PostgreSQL."""
+    match settings.in_shadow() if shadow else settings:
+        case SqliteSettings(path):
+            return path
+        case PostgresSettings() as postgres:
+            raise StoreError(f"{postgres}: PostgreSQL is not built in yet")
+        case other:
+            assert_never(other)
+
+
+def open_store(settings: StoreSettings, *, shadow: bool) -> SqliteStore:
+    """Open the store; a shadow has one of its own. Raises StoreError."""
+    return SqliteStore.open(store_path(settings, shadow=shadow))
 
 
 async def serve(configuration: Configuration, options: Options) -> None:
@@ -81,7 +94,7 @@ async def serve(configuration: Configuration, options: Options) -> None:
         signals = _Signals(stack)
         metrics = Metrics()
         metrics.show_build(sqlite=sqlite_version())
-        store = SqliteStore.open(store_path(configuration, shadow=options.shadow))
+        store = open_store(configuration.store, shadow=options.shadow)
         stack.callback(store.close)
         transports = {name: await stack.enter_async_context(open_transport()) for name in INTEGRATIONS}
 

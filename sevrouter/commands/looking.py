@@ -130,7 +130,7 @@ def _retry(arguments: argparse.Namespace, path: Path) -> int:
 def migrate(arguments: argparse.Namespace) -> int:
     """Bring the database to this version's schema, and say what was done."""
     configuration = load_config(arguments.config, secrets=False)
-    path = store_path(configuration, shadow=arguments.shadow)
+    path = store_path(configuration.store, shadow=arguments.shadow)
     applied = migrate_file(path)
     for step in applied:
         say(f"applied {step.version:04} {step.name}")
@@ -139,7 +139,7 @@ def migrate(arguments: argparse.Namespace) -> int:
 
 
 def _existing(arguments: argparse.Namespace) -> Path:
-    path = store_path(load_config(arguments.config, secrets=False), shadow=arguments.shadow)
+    path = store_path(load_config(arguments.config, secrets=False).store, shadow=arguments.shadow)
     if not path.is_file():
         raise CommandError(f"there is no database at {path}: has sevrouter run with this configuration?")
     return path

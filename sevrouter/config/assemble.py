@@ -13,12 +13,17 @@ from sevrouter.config.configuration import (
     IntegrationSettings,
     JiraSettings,
     PagerDutySettings,
+    PostgresSettings,
     SlackSettings,
+    SqliteSettings,
+    StoreSettings,
+    TlsSettings,
     WebhookSettings,
 )
 from sevrouter.config.connections import Auth, Console, Jira, PagerDuty, Slack, Webhook
 from sevrouter.config.doubts import sorted_thresholds
 from sevrouter.config.secret import InlineSecret, Secret
+from sevrouter.config.store_url import PostgresUrl, SqliteUrl, is_local
 from sevrouter.domain.grading import Fixed, Grader, Graduated, Mapped
 from sevrouter.domain.grading import Rule as GradingRule
 from sevrouter.domain.incident import IncidentPolicy
@@ -31,14 +36,24 @@ if TYPE_CHECKING:
 
     from sevrouter.config import schema
     from sevrouter.config.problem import Problem
+    from sevrouter.config.storage import Store, Tls
 
 OpenFile = Callable[[str], Secret]
 
 
 def assemble(
-    root: schema.Root, *, path: Path, config_hash: str, open_file: OpenFile, warnings: tuple[Problem, ...]
+    root: schema.Root,
+    *,
+    path: Path,
+    config_hash: str,
+    open_file: OpenFile,
+    open_password: OpenFile,
+    warnings: tuple[Problem, ...],
 ) -> Configuration:
-    """Build the running configuration. `open_file` gives the secret in a file by the name that is written."""
+    """Build the running configuration.
+
+    `open_file` gives the secret in a file by the name that is written, `open_password` that of the store.
+    """
     people = {name: _person(name, each) for name, each in root.people.items()}
     return Configuration(
         path=path,
@@ -47,7 +62,7 @@ def assemble(
         teams={name: _team(name, each, people) for name, each in root.teams.items()},
         people=people,
         integrations=_integrations(root, open_file),
-        store_path=Path(os.path.normpath((path.parent / root.store.file).absolute())),
+        store=_store(root.store, path.parent, open_password),
         retention=root.history.retention,
         webhook=_webhook(root.webhook, open_file),
         warnings=warnings,
@@ -127,6 +142,35 @@ def _settings(chosen: PagerDuty | Slack | Jira | Console, open_file: OpenFile) -
             )
         case _:
             assert_never(chosen)
+
+
+def _store(store: Store, base: Path, open_password: OpenFile) -> StoreSettings:
+    match store.target:
+        case SqliteUrl(file):
+            return SqliteSettings(Path(os.path.normpath((base / file).absolute())))
+        case PostgresUrl() as url:
+            has_password = store.password_file is not None or store.password is not None
+            return PostgresSettings(
+                hosts=url.hosts,
+                database=url.database,
+                user=url.user,
+                password=_secret(store.password_file, store.password, open_password) if has_password else None,
+                tls=_tls(store.tls, url, base.absolute()),
+                schema=store.schema_name,
+                application_name=url.application_name,
+                connect_timeout=store.connect_timeout,
+                statement_timeout=store.statement_timeout,
+                lock_timeout=store.lock_timeout,
+            )
+        case other:
+            assert_never(other)
+
+
+def _tls(tls: Tls, url: PostgresUrl, base: Path) -> TlsSettings | None:
+    ca, cert, key = (base / file if file is not None else None for file in (tls.ca_file, tls.cert_file, tls.key_file))
+    is_wanted = any((ca, cert, key)) or not all(is_local(host) for host, _ in url.hosts)
+    mode = tls.mode or ("verify-full" if is_wanted else "disable")
+    return TlsSettings(mode=mode, ca_file=ca, cert_file=cert, key_file=key) if mode != "disable" else None
 
 
 def _secret(file: str | None, inline: SecretStr | None, open_file: OpenFile) -> Secret:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sevrouter.config.document import EACH, Document, Tree
+from sevrouter.config.storage import check_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,7 @@ SECRETS = (
     SecretField(("integrations", "call", EACH), "routing_key_file", "routing_key", "pagerduty"),
     SecretField(("integrations", "slack"), "token_file", "token", "slack"),
     SecretField(("integrations", "jira"), "token_file", "token", "jira"),
+    SecretField(("store",), "password_file", "password", required=False),
     SecretField(("webhook", "auth"), "bearer_token_files", "bearer_tokens", required=False),
     SecretField(("webhook", "auth", "basic"), "password_files", "passwords"),
 )
@@ -58,6 +60,7 @@ def check_choices(document: Document) -> Iterator[Problem]:
         if auth == {}:
             hint = "name a bearer token or a user, or leave auth out to let everybody send"
             yield document.problem(steps, "lets nobody in and keeps nobody out", hint=hint, at_key=True)
+    yield from check_store(document)
     for secret in SECRETS:
         yield from _secret(document, secret)
 

@@ -6,12 +6,14 @@ Knows plain values only; must not know YAML, and not how an integration is spoke
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 from sevrouter.config.problem import Problem
 from sevrouter.config.secret import Secret
+from sevrouter.config.store_url import APPLICATION, postgres_url
 from sevrouter.domain.ownership import Person, Team
 from sevrouter.domain.routing import Routing
 
@@ -53,6 +55,76 @@ class JiraSettings:
 IntegrationSettings = ConsoleSettings | PagerDutySettings | SlackSettings | JiraSettings
 
 
+@dataclass(frozen=True, slots=True)
+class SqliteSettings:
+    """Keeps incidents in one file, for one process."""
+
+    path: Path
+
+    def in_shadow(self) -> SqliteSettings:
+        """A file beside it: what a shadow opens must not hide from the real one later."""
+        return SqliteSettings(self.path.with_name(self.path.name + ".shadow"))
+
+    def __str__(self) -> str:
+        return f"sqlite:{self.path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsSettings:
+    """How a connection is encrypted. Without `ca_file` those are trusted whom the system trusts.
+
+    The files may be replaced while we run, so they are to be read at each connection.
+    """
+
+    mode: Literal["require", "verify-ca", "verify-full"]
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresSettings:
+    """Keeps incidents in PostgreSQL, for several processes.
+
+    A host is a name, an address, or the directory of a Unix socket; without `tls` nothing is encrypted. Without
+    `schema` it is the first of the role's search_path. `password` is to be asked for at each connection. As text it
+    is the address, which holds no secret.
+    """
+
+    hosts: tuple[tuple[str, int], ...]
+    database: str
+    user: str | None = None
+    password: Secret | None = None
+    tls: TlsSettings | None = None
+    schema: str | None = None
+    application_name: str = APPLICATION
+    connect_timeout: timedelta
+    statement_timeout: timedelta
+    lock_timeout: timedelta
+
+    def in_shadow(self) -> PostgresSettings:
+        """The same database, in a schema of its own."""
+        return replace(self, schema=f"{self.schema or APPLICATION}_shadow")
+
+    def __str__(self) -> str:
+        return postgres_url(self.hosts, self.database, self.user)
+
+
+StoreSettings = SqliteSettings | PostgresSettings
+
+
+def changed_settings(new: StoreSettings, old: StoreSettings) -> list[str]:
+    """The settings, as they are called in the file, that make two stores different."""
+    if type(new) is not type(old):
+        return ["store.url"]
+    changed = [each.name for each in fields(new) if getattr(new, each.name) != getattr(old, each.name)]
+    return list(dict.fromkeys(_WRITTEN.get(name, f"store.{name}") for name in changed))
+
+
+_WRITTEN = dict.fromkeys(("path", "hosts", "database", "user", "application_name"), "store.url")
+_WRITTEN["password"] = "store.password_file"  # noqa: S105  the name of a setting
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookSettings:
     """What may be sent to us: bytes of a body, and who may send. Everybody where there is no secret at all."""
@@ -76,7 +148,7 @@ class Configuration:
     teams: Mapping[str, Team]
     people: Mapping[str, Person]
     integrations: Mapping[str, IntegrationSettings]
-    store_path: Path
+    store: StoreSettings
     retention: timedelta
     webhook: WebhookSettings
     warnings: tuple[Problem, ...] = ()

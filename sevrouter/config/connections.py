@@ -1,4 +1,4 @@
-"""What a configuration says about the world around the daemon: integrations, store, webhook.
+"""What a configuration says about the world around the daemon: integrations, webhook, how long.
 
 Each field's description holds its unit, its default and why. Must not know how an integration is spoken to.
 """
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 KiB, MiB, GiB = 2**10, 2**20, 2**30
-
-_SQLITE = "sqlite:"
 
 
 class Console(Section):
@@ -134,38 +132,6 @@ class Integrations(Section):
     call: CallChoice | None = Field(None, description="Calls people: pagerduty or console. Default: none.")
     slack: SlackChoice | None = Field(None, description="Tells a channel: slack or console. Default: none.")
     jira: JiraChoice | None = Field(None, description="Files tickets: jira or console. Default: none.")
-
-
-def _store_url(url: str) -> str:
-    # An address of a database may hold a password, so it is never quoted in a message.
-    if url.startswith(("postgresql:", "postgres:", "postgresql+")):
-        raise FieldError("PostgreSQL is not supported by this version", "write sqlite:FILE; one process, one file")
-    if not url.startswith(_SQLITE):
-        raise FieldError("is not a store", "write sqlite:FILE")
-    file = url.removeprefix(_SQLITE)
-    if file.startswith("////"):
-        # As SQLAlchemy writes an absolute path; with one slash less it would be a relative one.
-        url, file = _SQLITE + file[3:], file[3:]
-    if file.startswith("//"):
-        raise FieldError("has slashes that read two ways", "write sqlite:FILE with a relative or an absolute path")
-    if file.startswith(":") or not file.strip() or file.endswith("/") or not file.isprintable():
-        raise FieldError("names no file", "write sqlite:FILE; what is only in memory would be lost at a restart")
-    return url
-
-
-class Store(Section):
-    """Where incidents are kept."""
-
-    url: Annotated[Text, AfterValidator(_store_url)] = Field(
-        "sqlite:sevrouter.db",
-        description="`sqlite:` and a file, relative to the configuration's directory. Default: sqlite:sevrouter.db. "
-        "SQLite is one process; a change needs a restart.",
-    )
-
-    @property
-    def file(self) -> str:
-        """The file's name as it is written."""
-        return self.url.removeprefix(_SQLITE)
 
 
 class History(Section):

@@ -39,6 +39,9 @@ def _doubts(root: Root) -> Iterator[Doubt]:
         yield from _never(("systems", index), system.matchers)
         yield from _mixed(("systems", index), system.matchers, root.incidents.group_by)
     yield from _unheard(root)
+    if root.store.lock_timeout >= root.store.statement_timeout:
+        message = f"is never reached: a statement is ended after {root.store.statement_timeout.total_seconds():g}s"
+        yield ("store", "lock_timeout"), message, "make it shorter than statement_timeout"
 
 
 def _rule(steps: Steps, rule: Rule) -> Iterator[Doubt]:

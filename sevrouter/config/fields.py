@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sized
 from datetime import timedelta
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -29,6 +29,7 @@ from sevrouter.domain.measure import parse_threshold
 from sevrouter.domain.sev import NONE, Sev, parse_sev
 
 SEV_HINT = "write SEV-1, SEV-2, SEV-3, SEV-4, SEV-5"
+TLS_MODES = ("disable", "require", "verify-ca", "verify-full")
 _BY_NAME = {str(sev): sev for sev in Sev}
 
 _Sized = TypeVar("_Sized", bound=Sized)
@@ -36,6 +37,8 @@ _Sized = TypeVar("_Sized", bound=Sized)
 _PHONE = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
 _SLACK_ID = re.compile(r"[USW][A-Z0-9]{2,20}", re.ASCII)
 _JIRA_PROJECT = re.compile(r"[A-Z][A-Z0-9_]{0,30}", re.ASCII)
+# As PostgreSQL reads it without quotes, and short enough to have `_shadow` behind it.
+_SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,55}", re.ASCII)
 
 
 class Section(BaseModel):
@@ -130,6 +133,20 @@ def _jira_project(value: str) -> str:
     return value
 
 
+def _schema_name(value: str) -> str:
+    if _SCHEMA.fullmatch(value) is None:
+        hint = "up to 56 small letters, digits and _, beginning with a letter, not with pg_"
+        raise FieldError(f"{value!r} is not the name of a schema", hint)
+    return value
+
+
+def _tls_mode(value: object) -> str:
+    text = _text(value)
+    if text not in TLS_MODES:
+        raise FieldError(f"{text!r} is not a mode of TLS", f"write one of {', '.join(TLS_MODES)}")
+    return text
+
+
 def _not_empty(value: _Sized) -> _Sized:
     # pydantic's own check of the length also complains about a list whose entries are merely wrong.
     if not value:
@@ -165,10 +182,19 @@ def _inline_secret(value: SecretStr) -> SecretStr:
     return value
 
 
-def _between(least: timedelta, reason: str) -> AfterValidator:
+def _at_least(least: timedelta, reason: str) -> AfterValidator:
     def check(value: timedelta) -> timedelta:
         if value < least:
             raise FieldError(f"is shorter than {reason}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _at_most(most: timedelta, reason: str) -> AfterValidator:
+    def check(value: timedelta) -> timedelta:
+        if value > most:
+            raise FieldError(f"is longer than {reason}")
         return value
 
     return AfterValidator(check)
@@ -186,13 +212,22 @@ SevOrNone = Annotated[Sev | None, PlainValidator(_sev_or_none), _words("^(SEV-[1
 MatcherText = Annotated[Matcher, PlainValidator(_matcher), WithJsonSchema({"type": "string"})]
 Bound = Annotated[Text, AfterValidator(_bound)]
 Duration = Annotated[timedelta, BeforeValidator(_duration), _words("^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$")]
-Retention = Annotated[Duration, _between(timedelta(days=1), "a day (1d)")]
-Deadline = Annotated[Duration, _between(timedelta(minutes=1), "a minute (1m)")]
+Retention = Annotated[Duration, _at_least(timedelta(days=1), "a day (1d)")]
+Deadline = Annotated[Duration, _at_least(timedelta(minutes=1), "a minute (1m)")]
+Wait = Annotated[
+    Duration, _at_least(timedelta(seconds=1), "a second (1s)"), _at_most(timedelta(hours=1), "an hour (1h)")
+]
 Size = Annotated[int, BeforeValidator(_size), _words("^[0-9]+ ?(B|[kKMG]B|[KMG]iB)?$")]
 Url = Annotated[Text, AfterValidator(_url)]
 Phone = Annotated[Text, AfterValidator(_phone)]
 SlackId = Annotated[Text, AfterValidator(_slack_id)]
 JiraProject = Annotated[Text, AfterValidator(_jira_project)]
+SchemaName = Annotated[Text, AfterValidator(_schema_name)]
+TlsMode = Annotated[
+    Literal["disable", "require", "verify-ca", "verify-full"],
+    PlainValidator(_tls_mode),
+    WithJsonSchema({"type": "string", "enum": list(TLS_MODES)}),
+]
 OneWord = Annotated[Text, AfterValidator(_one_word)]
 InlineSecretText = Annotated[SecretStr, AfterValidator(_inline_secret)]
 InlineSecrets = Annotated[tuple[InlineSecretText, ...], NOT_EMPTY]

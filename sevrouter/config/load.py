@@ -11,13 +11,21 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from sevrouter.config.assemble import assemble
+from sevrouter.config.certificates import check_certificates
 from sevrouter.config.choices import SECRETS, check_choices
 from sevrouter.config.document import EACH, Document, parse
 from sevrouter.config.doubts import find_doubts
 from sevrouter.config.problem import ConfigurationError, Problem, Steps, in_order
 from sevrouter.config.references import check_references, find_nowhere_to_go
 from sevrouter.config.schema import Root
-from sevrouter.config.secret import Secret, SecretError, SecretFile, UnloadedSecret, signature
+from sevrouter.config.secret import (
+    Secret,
+    SecretError,
+    SecretFile,
+    UnloadedSecret,
+    UnopenedSecret,
+    signature,
+)
 from sevrouter.config.wording import empty_values, in_plain_words, not_supported
 
 if TYPE_CHECKING:
@@ -32,15 +40,16 @@ MOST_BYTES = 10 * 2**20
 def load(path: Path, *, secrets: bool = True) -> Configuration:
     """Read and check a configuration. Raises ConfigurationError with every problem.
 
-    Without `secrets` their files are not looked at, and whoever asks for one gets a SecretError.
+    Without `secrets` their files are not looked at, and whoever asks for one gets a SecretError; but for the password
+    of the store, which is looked for when it is asked for: a command needs the store and none of the others.
     """
     content = _read(path)
     document = parse(str(path), _text(path, content))
     problems = [*document.problems, *empty_values(document), *not_supported(document)]
     problems += [*check_choices(document), *check_references(document)]
-    opened: dict[str, Secret] = {}
+    base, opened = path.absolute().parent, dict[str, Secret]()
     if secrets:
-        problems += _open_secrets(document, path.absolute().parent, opened)
+        problems += [*_open_secrets(document, base, opened), *check_certificates(document, base)]
     root = _validate(document, problems)
     warnings = (*find_nowhere_to_go(document), *find_doubts(document, root)) if root is not None else ()
     if root is None or problems:
@@ -51,6 +60,7 @@ def load(path: Path, *, secrets: bool = True) -> Configuration:
         path=path,
         config_hash=hashlib.sha256(content).hexdigest()[:12],
         open_file=opened.__getitem__ if secrets else lambda _: unloaded,
+        open_password=opened.__getitem__ if secrets else lambda name: UnopenedSecret(base / name),
         warnings=in_order(warnings),
     )
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import structlog
 
-from sevrouter.config.configuration import Configuration
+from sevrouter.config.configuration import Configuration, changed_settings
 from sevrouter.config.load import load
 from sevrouter.config.problem import ConfigurationError
 from sevrouter.config.secret import signature
@@ -107,10 +107,11 @@ class ConfigurationKeeper:
 
 
 def _with_running_store(new: Configuration, old: Configuration) -> Configuration:
-    if new.store_path == old.store_path:
+    if new.store == old.store:
         return new
-    _log.warning("restart_needed", setting="store.url", running=str(old.store_path), written=str(new.store_path))
-    return replace(new, store_path=old.store_path)
+    changed = ", ".join(changed_settings(new.store, old.store))
+    _log.warning("restart_needed", setting=changed, running=str(old.store), written=str(new.store))
+    return replace(new, store=old.store)
 
 
 def log_loaded(configuration: Configuration, reason: str) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from sevrouter.config.connections import Delivery, History, Integrations, Store, Webhook
+from sevrouter.config.connections import Delivery, History, Integrations, Webhook
 from sevrouter.config.fields import (
     NOT_EMPTY,
     Bound,
@@ -28,6 +28,7 @@ from sevrouter.config.fields import (
     UnmatchedSev,
 )
 from sevrouter.config.problem import FieldError
+from sevrouter.config.storage import Store
 from sevrouter.domain.sev import Sev
 
 
@@ -188,7 +189,7 @@ class Root(Section):
     teams: dict[str, Team] = Field({}, description="The teams by name. Default: none.")
     people: dict[str, Person] = Field({}, description="The people by name. Default: none.")
     integrations: Integrations = Field(description="What is told of incidents, and how. Required: at least one.")
-    store: Store = Field(Store(), description="Where incidents are kept. Default: as its field says.")
+    store: Store = Field(Store(), description="Where incidents are kept. Default: as its fields say.")
     history: History = Field(History(), description="What is kept of the past. Default: as its field says.")
     delivery: Delivery = Field(Delivery(), description="How long is tried. Default: as its field says.")
     webhook: Webhook = Field(Webhook(), description="What may be sent to us. Default: as its fields say.")

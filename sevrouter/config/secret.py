@@ -47,6 +47,13 @@ class SecretFile:
                 self._read_again(now)
             return self._value
 
+    def __eq__(self, other: object) -> bool:
+        # A secret that was rotated comes from where it came from before: nothing has changed in the settings.
+        return isinstance(other, SecretFile) and self._path == other._path
+
+    def __hash__(self) -> int:
+        return hash(self._path)
+
     def __repr__(self) -> str:
         return f"SecretFile({str(self._path)!r})"
 
@@ -72,8 +79,30 @@ class InlineSecret:
     def __call__(self) -> str:
         return self._value
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, InlineSecret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
     def __repr__(self) -> str:
         return "InlineSecret(…)"
+
+
+class UnopenedSecret:
+    """Gives the secret in a file that nobody has looked at. Raises SecretError when it is asked for and cannot."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __call__(self) -> str:
+        try:
+            return read_secret(self._path)
+        except SecretError as error:
+            raise SecretError(f"{self._path} {error}") from None
+
+    def __repr__(self) -> str:
+        return f"UnopenedSecret({str(self._path)!r})"
 
 
 class UnloadedSecret:
@@ -97,6 +126,14 @@ def signature(path: Path) -> Signature | None:
 
 def read_secret(path: Path) -> str:
     """The one line in a file, without its line break. Raises SecretError."""
+    content = beginning(path)
+    if len(content) > LARGEST:
+        raise SecretError(f"is larger than {LARGEST // 1024} KiB")
+    return checked_secret(content)
+
+
+def beginning(path: Path) -> bytes:
+    """What a file begins with, a byte more than the largest secret. Raises SecretError where it is no file."""
     try:
         mode = path.stat().st_mode
         # A pipe or a device would block us, or never end.
@@ -105,9 +142,7 @@ def read_secret(path: Path) -> str:
         raise SecretError(f"cannot be read: {getattr(error, 'strerror', None) or 'not a file name'}") from None
     if not stat.S_ISREG(mode):
         raise SecretError("is a directory" if stat.S_ISDIR(mode) else "is not a regular file")
-    if len(content) > LARGEST:
-        raise SecretError(f"is larger than {LARGEST // 1024} KiB")
-    return checked_secret(content)
+    return content
 
 
 def _beginning(path: Path) -> bytes:

@@ -16,6 +16,7 @@ from sevrouter.config import (
     JiraSettings,
     PagerDutySettings,
     SlackSettings,
+    SqliteSettings,
     load,
 )
 from sevrouter.domain.alert import Alert
@@ -170,7 +171,7 @@ def test_what_is_not_written_has_its_default(write: Write, smallest: str) -> Non
     assert bare.retention == timedelta(days=35)
     assert bare.webhook.max_body == 256 * 2**20
     assert (bare.webhook.bearer_tokens, bare.webhook.basic_username, bare.webhook.basic_passwords) == ((), None, ())
-    assert bare.store_path == bare.path.parent / "sevrouter.db"
+    assert bare.store == SqliteSettings(bare.path.parent / "sevrouter.db")
     assert bare.integrations == {"call": ConsoleSettings()}
     assert (bare.teams, bare.people, bare.warnings) == ({}, {}, ())
 

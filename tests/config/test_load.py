@@ -14,7 +14,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sevrouter.config import ConfigurationError, PagerDutySettings, SecretError, load
+from sevrouter.config import ConfigurationError, PagerDutySettings, SecretError, SqliteSettings, load
 
 Write = Callable[..., Path]
 
@@ -26,6 +26,15 @@ integrations: {call: {type: console}}
 
 ANNOTATED = Path(__file__).parents[2] / "config" / "sevrouter.yaml"
 EXAMPLE = yaml.load(ANNOTATED.read_text(), Loader=yaml.BaseLoader)  # noqa: S506  it makes nothing but text
+POSTGRES = {
+    "url": "postgresql://me@db/incidents?application_name=a",
+    "password_file": "password",
+    "schema": "alerts",
+    "tls": {"mode": "verify-full", "ca_file": "ca", "cert_file": "cert", "key_file": "key"},
+    "connect_timeout": "5s",
+    "statement_timeout": "30s",
+    "lock_timeout": "10s",
+}
 
 
 def with_call(call: str) -> str:
@@ -150,11 +159,13 @@ def test_the_store_is_relative_to_the_directory_of_the_configuration(
 
     configuration = load(Path("conf/sevrouter.yaml"))
 
-    assert configuration.store_path == tmp_path / "conf" / "data" / "a b.db"
+    assert configuration.store == SqliteSettings(tmp_path / "conf" / "data" / "a b.db")
 
 
 def test_a_store_elsewhere_stays_there(write: Write, smallest: str) -> None:
-    assert load(write(smallest + "store: {url: 'sqlite:/var/lib/x.db'}\n")).store_path == Path("/var/lib/x.db")
+    store = load(write(smallest + "store: {url: 'sqlite:/var/lib/x.db'}\n")).store
+
+    assert store == SqliteSettings(Path("/var/lib/x.db"))
 
 
 def test_secrets_are_relative_to_the_directory_of_the_configuration_even_after_it_changes(
@@ -270,7 +281,7 @@ JUNK = st.recursive(
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(tree=mutated(EXAMPLE, JUNK))
+@given(tree=mutated(EXAMPLE, JUNK) | mutated(POSTGRES, JUNK).map(lambda store: {**EXAMPLE, "store": store}))
 def test_whatever_stands_in_place_of_a_value_it_loads_or_is_refused_in_plain_words(write: Write, tree: Any) -> None:
     path = write(yaml.safe_dump(tree, allow_unicode=True, sort_keys=False))
 

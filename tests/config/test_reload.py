@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sevrouter.config import Configuration, ConfigurationKeeper, load
+from sevrouter.config import Configuration, ConfigurationKeeper, PostgresSettings, load
 from sevrouter.domain.sev import Sev
 
 Write = Callable[..., Path]
@@ -235,14 +235,64 @@ async def test_links_that_are_swapped_are_noticed(tmp_path: Path, smallest: str,
 async def test_a_change_of_the_store_waits_for_a_restart(
     keeper: ConfigurationKeeper, daemon: Daemon, write: Write, smallest: str, logs: Logs
 ) -> None:
-    running = keeper.configuration.store_path
+    running = keeper.configuration.store
     write(smallest + "unmatched: SEV-1\nstore: {url: 'sqlite:other.db'}\n")
 
     assert await keeper.reload("SIGHUP")
-    assert keeper.configuration.store_path == daemon.applied[0].store_path == running
+    assert keeper.configuration.store == daemon.applied[0].store == running
     assert keeper.configuration.routing.grader.unmatched is Sev.SEV_1
     assert events(logs) == ["restart_needed", "configuration_loaded"]
+    assert logs[0]["setting"] == "store.url"
     assert logs[0]["written"].endswith("other.db")
+
+
+POSTGRES = "store: {url: 'postgresql://me@db/incidents', password_file: password}\n"
+
+
+async def test_a_rotated_password_is_no_change_of_the_store(
+    write: Write, smallest: str, daemon: Daemon, logs: Logs
+) -> None:
+    write("hunter2", "password")
+    keeper = ConfigurationKeeper(load(write(smallest + POSTGRES)), on_change=daemon.apply)
+    running = keeper.configuration.store
+    write("hunter2000", "password")
+
+    assert await keeper.reload("SIGHUP")
+    assert keeper.configuration.store == running
+    assert isinstance(running, PostgresSettings)
+    assert running.password is not None
+    assert running.password() == "hunter2000"
+    assert "restart_needed" not in events(logs)
+
+
+@pytest.mark.parametrize(
+    ("new", "settings"),
+    [
+        (POSTGRES.replace("@db", "@db:5433"), "store.url"),
+        (POSTGRES.replace("me@", "you@"), "store.url"),
+        (POSTGRES.replace("incidents'", "incidents?application_name=a'"), "store.url"),
+        (POSTGRES.replace("}", ", lock_timeout: 5s}"), "store.lock_timeout"),
+        (POSTGRES.replace("}", ", tls: {mode: require}, schema: a}"), "store.tls, store.schema"),
+        (POSTGRES.replace(": password}", ": other}"), "store.password_file"),
+        (POSTGRES.replace("password_file: password", "password: hunter2"), "store.password_file"),
+        ("", "store.url"),
+    ],
+)
+async def test_a_change_of_any_of_its_settings_is_named_and_waits_for_a_restart(
+    write: Write, smallest: str, daemon: Daemon, logs: Logs, new: str, settings: str
+) -> None:
+    smallest += "allow_inline_secrets: true\n"
+    write("hunter2", "password")
+    write("hunter2", "other")
+    keeper = ConfigurationKeeper(load(write(smallest + POSTGRES)), on_change=daemon.apply)
+    running = keeper.configuration.store
+    write(smallest + new)
+
+    assert await keeper.reload("SIGHUP")
+    assert keeper.configuration.store is daemon.applied[0].store is running
+    assert (logs[0]["event"], logs[0]["setting"]) == ("restart_needed", settings)
+    assert logs[0]["running"] == "postgresql://me@db:5432/incidents"
+    assert "hunter2" not in str(logs)
 
 
 async def test_watching_looks_at_the_file_at_every_interval(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sevrouter.config import SecretError, SecretFile
-from sevrouter.config.secret import InlineSecret, UnloadedSecret
+from sevrouter.config.secret import InlineSecret, UnloadedSecret, UnopenedSecret
 
 Write = Callable[..., Path]
 Logs = list[MutableMapping[str, Any]]
@@ -67,6 +67,29 @@ def test_a_secret_is_never_shown(write: Write) -> None:
 
     assert repr(SecretFile(path)) == f"SecretFile({str(path)!r})"
     assert "hunter2" not in f"{InlineSecret('hunter2')!r} {InlineSecret('hunter2')} {UnloadedSecret()!r}"
+
+
+def test_secrets_are_the_same_where_they_come_from_the_same_place(write: Write) -> None:
+    path, other = write("hunter2", "key"), write("hunter2", "other")
+    secret = SecretFile(path)
+    replace(path, "rotated")
+
+    assert secret == SecretFile(path)
+    assert hash(secret) == hash(SecretFile(path))
+    assert secret != SecretFile(other)
+    assert InlineSecret("a") == InlineSecret("a")
+    assert InlineSecret("a") != InlineSecret("b")
+    assert len({InlineSecret("a"), InlineSecret("a"), SecretFile(other)}) == 2
+
+
+def test_an_unopened_secret_is_looked_for_when_it_is_asked_for(write: Write, tmp_path: Path) -> None:
+    secret = UnopenedSecret(tmp_path / "key")
+    with pytest.raises(SecretError, match="key cannot be read: No such file or directory"):
+        secret()
+    path = write("hunter2", "key")
+
+    assert secret() == "hunter2"
+    assert repr(secret) == f"UnopenedSecret({str(path)!r})"
 
 
 def test_a_replaced_file_gives_the_new_secret(write: Write, logs: Logs) -> None:

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from sevrouter.config import ConfigurationError, ConsoleSettings, PagerDutySettings, load
+from sevrouter.config import (
+    ConfigurationError,
+    ConsoleSettings,
+    PagerDutySettings,
+    PostgresSettings,
+    SqliteSettings,
+    TlsSettings,
+    load,
+)
 from sevrouter.config.schema import Root
 from sevrouter.domain.alert import Alert
 from sevrouter.domain.sev import Sev
@@ -22,7 +30,17 @@ CONFIG = Path(__file__).parents[2] / "config"
 ANNOTATED, MINIMAL, DEMO = (CONFIG / f"{name}.yaml" for name in ("sevrouter", "minimal", "demo"))
 
 # A secret in the file itself is the one thing that the example must not show.
-NOT_SHOWN = {"routing_key", "token", "bearer_tokens", "passwords", "value"}
+NOT_SHOWN = {"routing_key", "token", "bearer_tokens", "password", "passwords", "value"}
+
+SQLITE = "store: {url: 'sqlite:sevrouter.db'}"
+
+
+def with_postgresql() -> str:
+    """The annotated example with the store that is written in its comments."""
+    before, _, after = ANNOTATED.read_text().partition(SQLITE)
+    _, _, commented = after.partition("#\n")
+    block, _, rest = commented.partition("\n\n")
+    return before + "\n".join(line.removeprefix("# ") for line in block.splitlines()) + "\n\n" + rest
 
 
 def alert(**labels: str) -> Alert:
@@ -51,7 +69,7 @@ def test_it_loads_without_a_warning(path: Path) -> None:
 
 
 def test_the_annotated_example_shows_every_key() -> None:
-    keys = set(written_keys(yaml.safe_load(ANNOTATED.read_text())))
+    keys = set(written_keys(yaml.safe_load(with_postgresql())))
 
     assert set(field_names(Root.model_json_schema())) - keys == NOT_SHOWN
 
@@ -64,7 +82,26 @@ def test_the_annotated_example_shows_the_defaults_that_it_claims() -> None:
     assert example.routing.give_up_after == bare.routing.give_up_after
     assert example.retention == bare.retention
     assert example.webhook.max_body == bare.webhook.max_body
-    assert example.store_path == bare.store_path
+    assert example.store == bare.store
+
+
+def test_the_store_in_its_comments_can_be_used_and_has_the_defaults_that_it_claims(tmp_path: Path) -> None:
+    path = tmp_path / "sevrouter.yaml"
+    path.write_text(with_postgresql())
+    example = load(path, secrets=False)
+    path.write_text(MINIMAL.read_text() + "store: {url: 'postgresql://db/x'}\n")
+    bare = load(path, secrets=False)
+
+    assert example.warnings == ()
+    assert isinstance(example.store, PostgresSettings)
+    assert isinstance(bare.store, PostgresSettings)
+    for name in ("connect_timeout", "statement_timeout", "lock_timeout"):
+        assert getattr(example.store, name) == getattr(bare.store, name)
+    assert (bare.store.password, bare.store.schema, bare.store.tls) == (None, None, TlsSettings(mode="verify-full"))
+    assert example.store.tls is not None
+    assert example.store.tls.mode == "verify-full"
+    assert "password_file: secrets.example/store-password" in with_postgresql()
+    assert (CONFIG / "secrets.example" / "store-password").read_text() == "replace-me\n"
 
 
 def test_the_annotated_example_calls_through_pagerduty() -> None:
@@ -108,7 +145,7 @@ def test_the_demo_files_a_ticket_with_an_assignee_for_a_bug_of_the_checkout() ->
 
 
 def test_the_demo_keeps_its_database_out_of_the_repository() -> None:
-    assert load(DEMO).store_path.resolve() == CONFIG.parent / ".data" / "demo.db"
+    assert load(DEMO).store == SqliteSettings(CONFIG.parent / ".data" / "demo.db")
 
 
 def test_every_comment_that_says_default_is_near_a_key() -> None:
