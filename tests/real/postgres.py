@@ -38,6 +38,13 @@ _POLL = 0.01  # seconds
 _SHOWN_LINES = 200
 
 
+def through(address: tuple[str, int], dsn: str) -> str:
+    """Name the same database by the address of a proxy that stands before its server."""
+    parts = urlsplit(dsn)
+    account, at, _ = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{account}{at}{address[0]}:{address[1]}").geturl()
+
+
 class PostgresServer:
     """A server that listens on TCP and lets its user make databases, named by a DSN of any of them."""
 
@@ -50,11 +57,9 @@ class PostgresServer:
         """Say where it listens: host and port."""
         return self._dsn.hostname or "", self._dsn.port or 5432
 
-    def dsn(self, database: str = "postgres", *, through: tuple[str, int] | None = None) -> str:
-        """Name a database; `through` is the address of a proxy that stands before the server."""
-        host, port = through or self.address
-        account, _, _ = self._dsn.netloc.rpartition("@")
-        return self._dsn._replace(netloc=f"{account}@{host}:{port}", path=f"/{quote(database)}").geturl()
+    def dsn(self, database: str = "postgres") -> str:
+        """Name a database."""
+        return self._dsn._replace(path=f"/{quote(database)}").geturl()
 
     def query(self, statement: str, *arguments: object, database: str = "postgres") -> list[tuple[Any, ...]]:
         """Run one statement in a connection of its own and return its rows."""
