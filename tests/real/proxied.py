@@ -159,7 +159,7 @@ class Connection:
             if self._wire.silent:
                 await self._swallow()
                 return
-            await greet(self._reader, client)
+            await self._greet(greet)
             reader, server = await asyncio.open_connection(*target)
             self._writers.append(server)
             async with asyncio.TaskGroup() as lanes:
@@ -171,6 +171,16 @@ class Connection:
         except* OSError:
             # One side has failed, and the other one is to see it.
             self._reset = True
+
+    async def _greet(self, greet: Greeting) -> None:
+        client = self._writers[0]
+        try:
+            await greet(self._reader, client)
+        except BaseException:
+            # Not left to `_close`: a stream that fails on its way to TLS is never told of its end.
+            self._writers.remove(client)
+            _abort(client, reset=True)
+            raise
 
     async def _swallow(self) -> None:
         self.lossy = True
@@ -236,9 +246,7 @@ class Connection:
 
     async def _close(self) -> None:
         for writer in self._writers:
-            if self._reset:
-                _reset_on_close(writer)
-            writer.transport.abort()
+            _abort(writer, reset=self._reset)
         # Those that fail have been closed, too.
         await asyncio.gather(*(writer.wait_closed() for writer in self._writers), return_exceptions=True)
         if self._loss is not None:
@@ -256,11 +264,13 @@ async def _send(chunk: bytes, sink: asyncio.StreamWriter) -> None:
         sink.close()
 
 
-def _reset_on_close(writer: asyncio.StreamWriter) -> None:
-    no_lingering = struct.pack("ii", 1, 0)
-    # The socket that has failed is closed already.
-    with contextlib.suppress(OSError):
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_lingering)
+def _abort(writer: asyncio.StreamWriter, *, reset: bool) -> None:
+    if reset:
+        # Closed with no time to linger is closed by RST. A socket that has failed is closed already.
+        with contextlib.suppress(OSError):
+            no_lingering = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_lingering)
+    writer.transport.abort()
 
 
 def _now() -> float:
