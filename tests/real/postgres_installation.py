@@ -87,9 +87,9 @@ class PostgresInstallation:
         if self.account is not None:
             os.chown(path, self.account, self.account)
 
-    def has_tls(self, cwd: Path) -> bool:
+    def has_tls(self) -> bool:
         """Tell whether it was built with TLS; the wheel is not."""
-        built = self.run("pg_config", "--configure", cwd=cwd)
+        built = self.run("pg_config", "--configure", cwd=self.programs)
         return "--with-openssl" in built or "--with-ssl=openssl" in built
 
     def _groups(self) -> list[int] | None:
@@ -108,7 +108,7 @@ def find_postgres() -> Iterator[PostgresInstallation]:
     For root they are run as `nobody`, from a copy where `nobody` cannot get at them. Raises `MissingRealPartError`.
     """
     named = os.environ.get(NAMED_BY)
-    programs = Path(named) if named else _wheel() / "pginstall" / "bin"
+    programs = Path(named).resolve() if named else _wheel() / "pginstall" / "bin"
     if not os.access(programs / "initdb", os.X_OK):
         message = f"{programs / 'initdb'} cannot be executed; {NAMED_BY} names a folder that has it"
         raise MissingRealPartError(message)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from tests.real.postgres import through
+from tests.real.postgres import RealPostgres, through
+from tests.real.postgres_installation import NAMED_BY
 from tests.real.tls import Certificate, PostgresTlsProxy, make_certificate
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.real.postgres import PostgresServer
+    from tests.real.postgres_installation import PostgresInstallation
 
 
 @pytest.fixture
@@ -69,3 +71,15 @@ async def test_an_answer_inside_of_tls_can_be_lost(proxy: PostgresTlsProxy, post
     with pytest.raises((asyncpg.ConnectionDoesNotExistError, ConnectionError)):
         await connection.execute("CREATE TABLE held (value int)")
     await loss.wait()
+
+
+async def test_a_server_that_was_built_with_tls_speaks_it_itself(
+    postgres_installation: PostgresInstallation, certificate: Certificate
+) -> None:
+    if not postgres_installation.has_tls():
+        pytest.skip(f"these binaries were built without TLS; {NAMED_BY} can name others")
+    async with RealPostgres(postgres_installation, tls=certificate) as server:
+        dsn = f"{server.dsn()}?sslmode=verify-full&sslrootcert={certificate.certificate}"
+        connection = await asyncpg.connect(dsn)
+        assert await connection.fetchval("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+        await connection.close()
