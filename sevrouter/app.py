@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import signal
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -38,13 +39,17 @@ from sevrouter.ingest.webhook import Refused, WebhookHandler
 from sevrouter.notifiers import console, jira, pagerduty, slack
 from sevrouter.notifiers.http import Transport, open_transport
 from sevrouter.store.errors import StoreError
-from sevrouter.store.sqlite import SqliteStore, sqlite_version
+from sevrouter.store.sqlite import SqliteDatabase, SqliteStore, sqlite_version
 from sevrouter.telemetry.metrics import Metrics
 from sevrouter.web.operations import Operations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
-    from pathlib import Path
+    from types import ModuleType
+
+    from sevrouter.store.connector import Connector
+    from sevrouter.store.database import Database
+    from sevrouter.store.postgres import PostgresStore
 
 log = structlog.get_logger()
 
@@ -71,20 +76,61 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def store_path(settings: StoreSettings, *, shadow: bool) -> Path:
-    """The database file. Raises StoreError where it is PostgreSQL."""
+def open_database(settings: StoreSettings, *, shadow: bool) -> Database:
+    """The database, for the command line; a shadow has one of its own. Raises StoreError."""
     match settings.in_shadow() if shadow else settings:
         case SqliteSettings(path):
-            return path
+            return SqliteDatabase(path)
         case PostgresSettings() as postgres:
-            raise StoreError(f"{postgres}: PostgreSQL is not built in yet")
+            database: Database = _postgres().PostgresDatabase(_connector(postgres))
+            return database
         case other:
             assert_never(other)
 
 
-def open_store(settings: StoreSettings, *, shadow: bool) -> SqliteStore:
+def open_store(settings: StoreSettings, *, shadow: bool) -> SqliteStore | PostgresStore:
     """Open the store; a shadow has one of its own. Raises StoreError."""
-    return SqliteStore.open(store_path(settings, shadow=shadow))
+    match settings.in_shadow() if shadow else settings:
+        case SqliteSettings(path):
+            return SqliteStore.open(path)
+        case PostgresSettings() as postgres:
+            store: PostgresStore = _postgres().PostgresStore.open(_connector(postgres))
+            return store
+        case other:
+            assert_never(other)
+
+
+def _postgres() -> ModuleType:
+    # Its driver is an extra, and takes time to import that one process with a file does not need.
+    try:
+        return importlib.import_module("sevrouter.store.postgres")
+    except ModuleNotFoundError as missing:
+        raise StoreError(f"PostgreSQL needs {missing.name}: pip install 'sevrouter[postgres]'") from missing
+
+
+def _connector(settings: PostgresSettings) -> Connector:
+    tls = settings.tls
+    connector: Connector = _postgres().Connector(
+        name=str(settings),
+        hosts=settings.hosts,
+        database=settings.database,
+        user=settings.user,
+        password=settings.password,
+        tls=tls
+        and _postgres().Tls(
+            verify=tls.mode != "require",
+            check_name=tls.mode == "verify-full",
+            ca_file=tls.ca_file,
+            cert_file=tls.cert_file,
+            key_file=tls.key_file,
+        ),
+        schema=settings.schema,
+        application_name=settings.application_name,
+        connect_timeout=settings.connect_timeout,
+        statement_timeout=settings.statement_timeout,
+        lock_timeout=settings.lock_timeout,
+    )
+    return connector
 
 
 async def serve(configuration: Configuration, options: Options) -> None:
@@ -132,10 +178,13 @@ async def serve(configuration: Configuration, options: Options) -> None:
         apply(configuration)
         metrics.reload_successful.set(1)
         log_loaded(configuration, "start")
-        # Only one process has this file, so whatever was being sent was being sent by one that is gone. The writer
-        # comes to this before anything that a lane asks of it.
-        await dispatcher.rescue(everybody=True)
-        for loop in (watcher.run(), janitor.run(), keeper.watch()):
+        # Where only one process writes, whatever was being sent was being sent by one that is gone. The writer comes
+        # to this before anything that a lane asks of it.
+        await dispatcher.rescue(everybody=store.is_exclusive)
+        loops = [watcher.run(), janitor.run(), keeper.watch()]
+        if (listening := store.listening(dispatcher.wake)) is not None:
+            loops.append(listening)
+        for loop in loops:
             stack.push_async_callback(_cancelled, asyncio.create_task(loop))
 
         server = web.Application()
@@ -144,7 +193,7 @@ async def serve(configuration: Configuration, options: Options) -> None:
         await _listen(stack, server, options)
 
         signals.on_reload = lambda: keeper.reload("SIGHUP")
-        log.info("started", version=__version__, shadow=options.shadow, store=str(store.path))
+        log.info("started", version=__version__, shadow=options.shadow, store=store.name)
         name = await signals.stopped
         signals.on_reload = None
         log.info("stopping", signal=name)
@@ -153,7 +202,7 @@ async def serve(configuration: Configuration, options: Options) -> None:
 
 
 def _operations(
-    store: SqliteStore,
+    store: SqliteStore | PostgresStore,
     metrics: Metrics,
     keeper: ConfigurationKeeper,
     webhook: WebhookHandler,

@@ -6,18 +6,18 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sevrouter.app import store_path
+from sevrouter.app import open_database
 from sevrouter.commands import GOOD, NO
 from sevrouter.commands.terminal import CommandError, complain, load_config, say
 from sevrouter.domain.explanation import headline, why
 from sevrouter.domain.text import one_line
-from sevrouter.store.sqlite import make_engine, migrate_file, read_once, write_once
+from sevrouter.store.sqlite import SqliteDatabase
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
 
     from sevrouter.domain.incident import Incident, TimelineEntry
+    from sevrouter.store.database import Database
     from sevrouter.store.outbox import DeadLetter
 
 TIME = "%Y-%m-%d %H:%M:%S"
@@ -25,12 +25,10 @@ TIME = "%Y-%m-%d %H:%M:%S"
 
 def incidents(arguments: argparse.Namespace) -> int:
     """List incidents, or show one with its timeline; 1 where that one does not exist."""
-    path = _existing(arguments)
+    database = _existing(arguments)
     if arguments.id is not None:
-        return _show_one(path, arguments.id, as_json=arguments.json)
-    listed = read_once(
-        make_engine(path), lambda tx: tx.incidents.listed(with_resolved=arguments.all, most=arguments.most)
-    )
+        return _show_one(database, arguments.id, as_json=arguments.json)
+    listed = database.read_once(lambda tx: tx.incidents.listed(with_resolved=arguments.all, most=arguments.most))
     if arguments.json:
         say(json.dumps([_incident_json(each) for each in listed], indent=2))
         return GOOD
@@ -41,9 +39,9 @@ def incidents(arguments: argparse.Namespace) -> int:
     return GOOD
 
 
-def _show_one(path: Path, number: int, *, as_json: bool) -> int:
-    found, timeline = read_once(
-        make_engine(path), lambda tx: (tx.incidents.by_id([number]).get(number), tx.incidents.timeline(number))
+def _show_one(database: Database, number: int, *, as_json: bool) -> int:
+    found, timeline = database.read_once(
+        lambda tx: (tx.incidents.by_id([number]).get(number), tx.incidents.timeline(number))
     )
     if found is None:
         complain(f"there is no incident {number}")
@@ -85,12 +83,12 @@ def _entry_json(entry: TimelineEntry) -> dict[str, Any]:
 
 def dead_letters(arguments: argparse.Namespace) -> int:
     """List what was given up, or put it back into the outbox; listing gives 1 where there is any."""
-    path = _existing(arguments)
+    database = _existing(arguments)
     if arguments.action == "retry":
-        return _retry(arguments, path)
+        return _retry(arguments, database)
     if arguments.ids or arguments.every:
         raise CommandError("to list dead letters, name none")
-    listed = read_once(make_engine(path), lambda tx: tx.outbox.dead_letters(most=arguments.most))
+    listed = database.read_once(lambda tx: tx.outbox.dead_letters(most=arguments.most))
     if arguments.json:
         say(json.dumps([_dead_letter_json(each) for each in listed], indent=2))
         return NO if listed else GOOD
@@ -116,13 +114,13 @@ def _dead_letter_json(letter: DeadLetter) -> dict[str, Any]:
     }
 
 
-def _retry(arguments: argparse.Namespace, path: Path) -> int:
+def _retry(arguments: argparse.Namespace, database: Database) -> int:
     if bool(arguments.ids) == arguments.every:
         raise CommandError("name the dead letters to retry, or give --every")
     now = datetime.now(UTC)
     give_up_after = load_config(arguments.config, secrets=False).routing.give_up_after
     ids = None if arguments.every else arguments.ids
-    count = write_once(make_engine(path), lambda tx: tx.outbox.revive(ids, now=now, expires_at=now + give_up_after))
+    count = database.write_once(lambda tx: tx.outbox.revive(ids, now=now, expires_at=now + give_up_after))
     say(f"{count} will be tried again; a running sevrouter takes them up within seconds")
     return GOOD if count else NO
 
@@ -130,16 +128,15 @@ def _retry(arguments: argparse.Namespace, path: Path) -> int:
 def migrate(arguments: argparse.Namespace) -> int:
     """Bring the database to this version's schema, and say what was done."""
     configuration = load_config(arguments.config, secrets=False)
-    path = store_path(configuration.store, shadow=arguments.shadow)
-    applied = migrate_file(path)
-    for step in applied:
+    database = open_database(configuration.store, shadow=arguments.shadow)
+    for step in database.migrate():
         say(f"applied {step.version:04} {step.name}")
-    say(f"{path}: the schema is current")
+    say(f"{database}: the schema is current")
     return GOOD
 
 
-def _existing(arguments: argparse.Namespace) -> Path:
-    path = store_path(load_config(arguments.config, secrets=False).store, shadow=arguments.shadow)
-    if not path.is_file():
-        raise CommandError(f"there is no database at {path}: has sevrouter run with this configuration?")
-    return path
+def _existing(arguments: argparse.Namespace) -> Database:
+    database = open_database(load_config(arguments.config, secrets=False).store, shadow=arguments.shadow)
+    if isinstance(database, SqliteDatabase) and not database.path.is_file():
+        raise CommandError(f"there is no database at {database}: has sevrouter run with this configuration?")
+    return database

@@ -6,7 +6,6 @@ What can be read is read by member; what cannot is handed back raw with the reas
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from sevrouter.ingest.lenient import Unreadable, clean, load_json, number_text, 
 from sevrouter.ingest.moments import read_end, read_start
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
 VERSION = "4"
@@ -82,9 +82,7 @@ def _nothing(_sighting: bytes) -> bool:
     return False
 
 
-def read_payload(
-    body: bytes, *, received_at: datetime, is_remembered: Callable[[bytes], bool] = _nothing
-) -> Payload:
+def read_payload(body: bytes, *, received_at: datetime, is_remembered: Callable[[bytes], bool] = _nothing) -> Payload:
     """Read a webhook's body, all of which may be nonsense; members whose sighting is remembered are left unread."""
     if body.count(b'"alerts"') > 1:
         # A decoder keeps the last of two keys and drops the other's alerts without a word.

@@ -16,7 +16,7 @@ from sevrouter.domain.sev import Sev
 from sevrouter.engine.ports import ForgottenError
 from sevrouter.store.errors import ConflictError
 from sevrouter.store.ids import take_ids
-from sevrouter.store.rows import Rows, is_postgres, select_in
+from sevrouter.store.rows import Rows, is_postgres, select_in, storable
 from sevrouter.store.tables import microseconds, moment
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ class Alerts:
 
     def _select(self, digests: Iterable[bytes]) -> None:
         for row in select_in(self._connection, _BY_DIGEST, "bytea", digests):
-            record = _record(*row)
+            record = _record(*tuple(row))
             self._read[record.digest] = record
 
 
@@ -228,7 +228,7 @@ def _copy(digest: bytes, source: dict[bytes, AlertRecord], found: dict[bytes, Al
 
 def _alert(number: int, entry: HistoryEntry) -> tuple[Any, ...]:
     alert = entry.alert
-    return number, alert.digest, _encode(alert.labels).decode(), alert.generator_url, _microseconds(entry.at)
+    return number, alert.digest, _encode(alert.labels).decode(), storable(alert.generator_url), _microseconds(entry.at)
 
 
 def _state(record: AlertRecord) -> tuple[Any, ...]:
@@ -258,7 +258,7 @@ def _history_row(number: int, entry: HistoryEntry) -> tuple[Any, ...]:
         None if alert.ends_at is None else _microseconds(alert.ends_at),
         None if record.sev is None else record.sev.rank,
         record.unsure,
-        entry.reading,
+        None if entry.reading is None else storable(entry.reading),
         content,
     )
 

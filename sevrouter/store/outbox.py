@@ -21,7 +21,7 @@ from sevrouter.domain.delivery import (
     Sibling,
 )
 from sevrouter.store.ids import take_ids
-from sevrouter.store.rows import Rows, is_postgres
+from sevrouter.store.rows import Rows, is_postgres, storable
 from sevrouter.store.tables import Moment, deliveries, delivery_references, microseconds
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ _new = Rows(
         "expires_at": "bigint",
     },
 )
+# Where replicas tell one another, by PostgreSQL's NOTIFY, which integrations have something to deliver.
+CHANNEL = "sevrouter_outbox"
 _PENDING = DeliveryState.PENDING.value
 _SENDING = DeliveryState.SENDING.value
 # Written as the index is, or SQLite would not take it and read every delivery there ever was.
@@ -94,6 +96,10 @@ class Outbox:
         """Write what was added."""
         added, self._added = self._added, []
         _new.insert(self._bare, added)
+        if added and is_postgres(self._bare):
+            # Only a hint: whoever misses it looks within seconds all the same.
+            integrations = sorted({str(row[2]) for row in added})
+            self._bare.exec_driver_sql("SELECT pg_notify($1, $2)", (CHANNEL, ",".join(integrations)))
 
     def heads(self, integration: str, *, now: datetime, most: int) -> list[Delivery]:
         """The deliveries whose turn it is, the worst SEV first.
@@ -153,7 +159,7 @@ class Outbox:
         self._connection.execute(
             update(deliveries)
             .where(deliveries.c.id == delivery.id, deliveries.c.state == _PENDING)
-            .values(state=state.value, reason=reason, detail=detail, finished_at=at)
+            .values(state=state.value, reason=reason, detail=storable(detail), finished_at=at)
         )
 
     def finish(
@@ -174,7 +180,7 @@ class Outbox:
         statement = (
             update(deliveries)
             .where(deliveries.c.id == delivery.id, deliveries.c.state == _SENDING, deliveries.c.lease == delivery.lease)
-            .values(lease=None, lease_until=None, reason=reason.value, detail=detail, **values)
+            .values(lease=None, lease_until=None, reason=reason.value, detail=storable(detail), **values)
         )
         return self._connection.execute(statement).rowcount == 1
 

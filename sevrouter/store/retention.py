@@ -46,7 +46,7 @@ class Retention:
         )
 
     def _delete(self, table: Table, chosen: Select[tuple[int]]) -> int:
-        ids = list(self._connection.execute(chosen.with_for_update(skip_locked=True)).scalars())
+        ids = [number for (number,) in self._connection.execute(chosen.with_for_update(skip_locked=True))]
         if ids:
             self._connection.execute(delete(table).where(table.c.id.in_(ids)))
         self._gone.setdefault(table.name, []).extend(ids)

@@ -32,15 +32,17 @@ class Rows:
     def __init__(self, table: str, columns: Mapping[str, str]) -> None:
         key, *others = columns
         arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(columns.values(), start=1))
+        # Nothing but names that stand in this package goes into these statements.
         into = f"INSERT INTO {table} ({', '.join(columns)})"
         places = ", ".join("?" * len(columns))
         assigned = ", ".join(f"{name} = ?" for name in others)
         taken = ", ".join(f"{name} = new.{name}" for name in others)
-        self._insert = (f"{into} VALUES ({places})", f"{into} SELECT * FROM unnest({arrays})")
-        self._update = (
-            f"UPDATE {table} SET {assigned} WHERE {key} = ? AND version = ?",  # noqa: S608  constants
-            f"UPDATE {table} SET {taken} FROM unnest({arrays}) AS new ({', '.join(columns)})"  # noqa: S608  constants
-            f" WHERE {table}.{key} = new.{key} AND {table}.version = new.version - 1",
+        known = f"{table}.{key} = new.{key} AND {table}.version = new.version - 1"
+        self._insert_row = f"{into} VALUES ({places})"
+        self._insert_arrays = f"{into} SELECT * FROM unnest({arrays})"  # noqa: S608
+        self._update_row = f"UPDATE {table} SET {assigned} WHERE {key} = ? AND version = ?"  # noqa: S608
+        self._update_arrays = (
+            f"UPDATE {table} SET {taken} FROM unnest({arrays}) AS new ({', '.join(columns)}) WHERE {known}"  # noqa: S608
         )
 
     def insert(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -49,18 +51,20 @@ class Rows:
             return
         if is_postgres(connection):
             for part in _parts(rows):
-                connection.exec_driver_sql(self._insert[1], _columns(part))
+                connection.exec_driver_sql(self._insert_arrays, _columns(part))
         else:
-            connection.exec_driver_sql(self._insert[0], list(rows))
+            connection.exec_driver_sql(self._insert_row, list(rows))
 
     def update(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> int:
         """Change rows that were of the version before, and return how many were."""
         if not rows:
             return 0
         if is_postgres(connection):
-            return sum(connection.exec_driver_sql(self._update[1], _columns(part)).rowcount for part in _parts(rows))
+            return sum(
+                connection.exec_driver_sql(self._update_arrays, _columns(part)).rowcount for part in _parts(rows)
+            )
         bound = [(*row[1:], row[0], row[-1] - 1) for row in rows]
-        return connection.exec_driver_sql(self._update[0], bound).rowcount
+        return connection.exec_driver_sql(self._update_row, bound).rowcount
 
 
 def select_in(connection: Connection, statement: str, kind: str, keys: Iterable[Any]) -> Iterator[Row[Any]]:
@@ -71,6 +75,11 @@ def select_in(connection: Connection, statement: str, kind: str, keys: Iterable[
     for chunk in chunks(keys):
         places = f"IN ({', '.join('?' * len(chunk))})"
         yield from connection.exec_driver_sql(statement.format(keys=places), tuple(chunk))
+
+
+def storable(text: str) -> str:
+    """Text as every database takes it: PostgreSQL knows no character 0."""
+    return text.replace("\0", "\ufffd") if "\0" in text else text
 
 
 def _parts(rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:

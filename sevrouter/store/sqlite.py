@@ -48,12 +48,16 @@ def sqlite_version() -> str:
 class SqliteStore:
     """The store on one SQLite file. `open` it, `close` it; `write` and `read` run a work in a transaction."""
 
-    def __init__(self, path: Path, engine: Engine, lock: int) -> None:
+    is_exclusive = True
+
+    def __init__(self, path: Path, lock: int) -> None:
         self.path = path
-        self._engine = engine
+        self.name = str(path)
         self._lock = lock
         self._memory = Memory()
-        self._writer = Writer(_File(engine, _same_file(path)), self._memory)
+        self._database = SqliteDatabase(path)
+        self._database.watch()
+        self._writer = Writer(self._database, self._memory)
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
 
     @classmethod
@@ -65,7 +69,8 @@ class SqliteStore:
         lock, engine, _ = _take(path)
         if pysqlite3.dbapi2.sqlite_version_info < SAFE_SQLITE:
             log.warning("sqlite_too_old", version=sqlite_version(), wanted=".".join(map(str, SAFE_SQLITE)))
-        return cls(path, engine, lock)
+        engine.dispose()
+        return cls(path, lock)
 
     async def write(self, work: Callable[[Transaction], T], *, ahead: Callable[[Transaction], None] | None = None) -> T:
         """Run a work whole or not at all; returns after its commit is on disk.
@@ -76,7 +81,10 @@ class SqliteStore:
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
         """Run a work that only reads, beside the writer. Raises StoreUnavailableError."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, read_once, self._engine, work)
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._database.read_once, work)
+
+    def listening(self, _wake: Callable[[set[str]], None]) -> None:
+        """Nobody else writes here, so there is nobody to listen to."""
 
     def remembered(self, sighting: bytes) -> AlertRecord | None:
         """The alert that was last sent just like this."""
@@ -99,17 +107,25 @@ class SqliteStore:
         """Finish what waits to be written, then let go of the file."""
         self._writer.close()
         self._readers.shutdown()
-        self._engine.dispose()
+        self._database.close()
         os.close(self._lock)
 
 
-class _File:
-    """A SQLite file, as the writer uses it."""
+class SqliteDatabase:
+    """A SQLite file, also beside a daemon that is using it."""
 
-    def __init__(self, engine: Engine, check: Callable[[], None]) -> None:
-        self._engine = engine
-        self._check = check
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._engine = make_engine(path)
+        self._check: Callable[[], None] = lambda: None
         self._data_version: int | None = None
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def watch(self) -> None:
+        """From now on refuse to write once the name leads to another file, or to none."""
+        self._check = _same_file(self.path)
 
     def call(self, work: Callable[[], T]) -> T:
         """Run it."""
@@ -133,6 +149,22 @@ class _File:
             return Trouble.CONFLICT
         is_from_database = isinstance(error, SQLAlchemyError) and not isinstance(error, _OWN_FAULT)
         return Trouble.AWAY if is_from_database or isinstance(error, StoreUnavailableError) else Trouble.OWN
+
+    def read_once(self, work: Callable[[Transaction], T]) -> T:
+        """Run a work that only reads. Raises StoreUnavailableError."""
+        return read_once(self._engine, work)
+
+    def write_once(self, work: Callable[[Transaction], T]) -> T:
+        """Run a work beside a daemon that may have the file. Raises StoreUnavailableError."""
+        return write_once(self._engine, work)
+
+    def migrate(self) -> list[Migration]:
+        """Bring it to this version's schema, and return the steps that were missing; no daemon may have it."""
+        return migrate_file(self.path)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._engine.dispose()
 
 
 def migrate_file(path: Path) -> list[Migration]:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest_asyncio
 
 from tests.engine.stage import Stage
-from tests.stores import empty_database, store
+from tests.stores import empty_database, empty_postgres, postgres_copy, postgresql_store, sqlite_store, store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from sevrouter.store.sqlite import SqliteStore
 
-__all__ = ["empty_database", "store"]
+__all__ = ["empty_database", "empty_postgres", "postgres_copy", "postgresql_store", "sqlite_store", "store"]
 
 
 @pytest_asyncio.fixture

