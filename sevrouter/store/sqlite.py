@@ -132,7 +132,8 @@ class SqliteDatabase:
         return work()
 
     def connect(self) -> Connection:
-        """Open a connection."""
+        """Open a connection; not to a file that would be made for it."""
+        self._check()
         return self._engine.connect()
 
     def begin(self, connection: Connection, memory: Memory) -> None:

@@ -7,12 +7,15 @@ from collections import deque
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from sqlalchemy import select
+
 from sevrouter.domain.backoff import Schedule
 from sevrouter.domain.delivery import Delivered, NoticeKind
 from sevrouter.engine.dispatcher import Dispatcher
 from sevrouter.engine.intake import Intake, Webhook
 from sevrouter.engine.lane import Route
 from sevrouter.engine.watcher import Watcher
+from sevrouter.store.tables import deliveries
 from sevrouter.telemetry.metrics import Metrics
 from tests.building import MovedClock, routing
 
@@ -135,12 +138,15 @@ class Stage:
 
     async def _busy(self, names: tuple[str, ...]) -> bool:
         lanes = [self.dispatcher._lanes[name] for name in names]
-        due, sending = await self.store.read(
+        next_due, sending = await self.store.read(
             lambda tx: (
-                [head for name in names for head in tx.outbox.heads(name, now=self.clock(), most=1)],
-                [each for each in tx.outbox.expired_leases(None, most=100) if each.integration in names],
+                [tx.outbox.next_due_at(name) for name in names],
+                # Looked at without a lock, so that no lane finds it taken.
+                tx._connection.execute(select(deliveries.c.integration).where(deliveries.c.state == "sending")).all(),
             )
         )
+        due = [each for each in next_due if each is not None and each <= self.clock()]
+        sending = [name for (name,) in sending if name in names]
         return bool(due or sending) or any(lane._under_way for lane in lanes)
 
     async def incidents(self) -> list[Incident]:

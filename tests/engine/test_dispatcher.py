@@ -427,12 +427,12 @@ def failing(write: Callable[..., Any], *, when: type[object], times: int) -> Cal
     """A store's `write` that is away for works of one kind, so many times."""
     left = times
 
-    async def maybe(work: Any) -> Any:
+    async def maybe(work: Any, **ahead: Any) -> Any:
         nonlocal left
         if isinstance(work, when) and left > 0:
             left -= 1
             raise StoreUnavailableError("the disk is full")
-        return await write(work)
+        return await write(work, **ahead)
 
     return maybe
 
@@ -473,14 +473,14 @@ async def test_a_lane_outlives_a_store_that_is_away_and_says_so_once(
     tries = 0
     enough, write = asyncio.Event(), stage.store.write
 
-    async def away(work: Any) -> Any:
+    async def away(work: Any, **ahead: Any) -> Any:
         nonlocal tries
         tries += 1
         if tries <= 3:
             await asyncio.sleep(0)
             raise StoreUnavailableError("locked")
         enough.set()
-        return await write(work)
+        return await write(work, **ahead)
 
     monkeypatch.setattr(stage.store, "write", away)
     with capture_logs() as lines:
@@ -575,8 +575,8 @@ async def test_a_stop_during_a_claim_delivers_what_was_claimed(stage: Stage, mon
     write = stage.store.write
     claimed, released = asyncio.Event(), asyncio.Event()
 
-    async def slow(work: Any) -> Any:
-        result = await write(work)
+    async def slow(work: Any, **ahead: Any) -> Any:
+        result = await write(work, **ahead)
         if getattr(result, "deliveries", None):
             claimed.set()
             await released.wait()
@@ -645,12 +645,12 @@ async def test_what_was_done_is_written_down_also_while_being_stopped(
     write = stage.store.write
     recording, released, recorded = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-    async def slow(work: Any) -> Any:
+    async def slow(work: Any, **ahead: Any) -> Any:
         if not isinstance(work, Recording):
-            return await write(work)
+            return await write(work, **ahead)
         recording.set()
         await released.wait()
-        is_ours = await write(work)
+        is_ours = await write(work, **ahead)
         recorded.set()
         return is_ours
 

@@ -281,7 +281,8 @@ async def test_what_cannot_be_stored_is_asked_for_again(
 ) -> None:
     write = door.store.write
 
-    async def away(_work: Any) -> Any:
+    async def away(_work: Any, *, ahead: Any) -> Any:
+        assert ahead is not None
         raise fault
 
     monkeypatch.setattr(door.store, "write", away)
@@ -319,7 +320,7 @@ async def test_a_large_body_is_read_beside_the_loop(door: Door, monkeypatch: pyt
     assert await door.post(GOOD) == 200
     assert threads == []
     assert await door.post(GOOD + b" " * webhook_module.LARGE_BODY) == 200
-    assert threads == ["read_payload"]
+    assert threads == ["_read"]
 
 
 @pytest.fixture
@@ -359,10 +360,10 @@ async def test_huge_bodies_are_taken_one_at_a_time_and_small_ones_meanwhile(
 ) -> None:
     write, gate, begun = door.store.write, asyncio.Event(), asyncio.Event()
 
-    async def held(work: Any) -> Any:
+    async def held(work: Any, **ahead: Any) -> Any:
         begun.set()
         await gate.wait()
-        return await write(work)
+        return await write(work, **ahead)
 
     monkeypatch.setattr(webhook_module, "HUGE_BODY", len(GOOD) + 10)
     padded = GOOD + b" " * 100

@@ -117,7 +117,8 @@ def test_migrating_a_file_says_what_was_missing(database: Path) -> None:
 
 def test_a_migration_that_fails_leaves_nothing_behind(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = make_engine(database)
-    broken = [*all_migrations(), type(all_migrations()[0])(2, "broken", "CREATE TABLE more (id INTEGER); NONSENSE")]
+    newest = all_migrations()[-1]
+    broken = [*all_migrations(), type(newest)(newest.version + 1, "broken", "CREATE TABLE more (id INTEGER); NONSENSE")]
     monkeypatch.setattr("sevrouter.store.migrate.all_migrations", lambda: broken)
     with pytest.raises(Exception, match="NONSENSE"), engine.connect() as connection, connection.begin():
         migrate(connection, now=NOW)
@@ -226,5 +227,7 @@ def test_a_database_of_nothing_but_migrations_needs_no_file() -> None:
     engine = create_engine("sqlite://", module=pysqlite3.dbapi2)
     with engine.connect() as connection, connection.begin():
         migrate(connection, now=NOW)
-        assert connection.execute(text("SELECT version FROM schema_migrations")).scalars().all() == [1]
+        assert connection.execute(text("SELECT version FROM schema_migrations")).scalars().all() == [
+            each.version for each in all_migrations()
+        ]
     engine.dispose()

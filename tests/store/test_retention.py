@@ -26,7 +26,9 @@ async def remember(store: SqliteStore, alert: Alert, *, minute: float, with_cont
 
     def work(tx: Transaction) -> None:
         known = tx.alerts.records([alert.digest]).get(alert.digest)
-        record = replace(record_of(alert, received=minute, incident_id=None), id=None if known is None else known.id)
+        record = record_of(alert, received=minute, incident_id=None)
+        if known is not None:
+            record = replace(record, id=known.id, version=known.version)
         entry = HistoryEntry(record=record, alert=alert, at=at(minute), reading=None, with_content=with_content)
         tx.alerts.save([entry])
 

@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from sevrouter.store.transaction import Transaction
 
 
+@pytest.fixture
+def store(sqlite_store: SqliteStore) -> SqliteStore:
+    """SQLite alone."""
+    return sqlite_store
+
+
 def pragma(name: str) -> Any:
     """A work that asks for a setting."""
     return lambda tx: tx.alerts._connection.exec_driver_sql(f"PRAGMA {name}").scalar()
