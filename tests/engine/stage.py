@@ -138,16 +138,16 @@ class Stage:
 
     async def _busy(self, names: tuple[str, ...]) -> bool:
         lanes = [self.dispatcher._lanes[name] for name in names]
-        next_due, sending = await self.store.read(
-            lambda tx: (
-                [tx.outbox.next_due_at(name) for name in names],
-                # Looked at without a lock, so that no lane finds it taken.
-                tx._connection.execute(select(deliveries.c.integration).where(deliveries.c.state == "sending")).all(),
-            )
+        # One statement, which sees one moment, and without a lock, so that no lane finds anything taken.
+        unfinished = (
+            select(deliveries.c.integration, deliveries.c.incident_id, deliveries.c.state, deliveries.c.not_before)
+            .where(deliveries.c.finished_at.is_(None), deliveries.c.integration.in_(names))
+            .order_by(deliveries.c.id)
         )
-        due = [each for each in next_due if each is not None and each <= self.clock()]
-        sending = [name for (name,) in sending if name in names]
-        return bool(due or sending) or any(lane._under_way for lane in lanes)
+        rows = await self.store.read(lambda tx: tx._connection.execute(unfinished).all())
+        heads = {(row.integration, row.incident_id): row for row in reversed(rows)}.values()
+        is_due = any(row.state == "sending" or row.not_before <= self.clock() for row in heads)
+        return is_due or any(lane._under_way for lane in lanes)
 
     async def incidents(self) -> list[Incident]:
         """Every incident, the first opened first."""
