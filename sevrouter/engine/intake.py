@@ -32,10 +32,6 @@ if TYPE_CHECKING:
 # The labels of the alert that sevrouter raises itself when it is sent something that it cannot read.
 UNREADABLE_LABELS = {"alertname": "SevrouterWebhookUnreadable", "job": "sevrouter"}
 
-# What moves an incident, and what an alert's record and history are written for.
-_SIGNIFICANT = frozenset({Change.FIRED, Change.CHANGED, Change.RESOLVED, Change.EVENT})
-_STORED = frozenset({Change.FIRED, Change.CHANGED, Change.RESOLVED, Change.NEVER_FIRED})
-
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
@@ -186,9 +182,9 @@ class _Taking:
 
     def _distinct(self, alerts: Sequence[Alert]) -> list[Alert]:
         """One alert a label set; where a sender contradicts itself, the one that fires."""
+        self._tally.received(alerts)
         distinct: dict[bytes, Alert] = {}
         for alert in alerts:
-            self._tally.received(alert)
             other = distinct.get(alert.digest)
             if other is None or other.status is AlertStatus.RESOLVED:
                 distinct[alert.digest] = alert
@@ -209,7 +205,7 @@ class _Taking:
             if change is Change.DUPLICATE and verdict is not None and _differs(record, verdict):
                 # The alert is as it was, but not what the configuration makes of it.
                 change = Change.CHANGED
-            if change not in _STORED:
+            if not change.kept:
                 self._tally.duplicates += 1
                 if change is Change.DUPLICATE and record is not None and alert.sighting:
                     recalled.append(self._recalled(record, alert, verdict))
@@ -237,7 +233,7 @@ class _Taking:
         if self._truncated or self._tx.incidents.any_truncated():
             # That all is there again may end a truncation, so here a repeat is news too.
             return observations
-        return [each for each in observations if each.change in _SIGNIFICANT or each.change in _STORED]
+        return [each for each in observations if each.change.moves or each.change.kept]
 
     def _group(self, observations: Sequence[Observation]) -> None:
         # An alert stays with its open incident, also where a reload has changed what groups alerts.
@@ -277,7 +273,7 @@ class _Taking:
     def _fold(self, group: _Group) -> None:
         before = group.incident
         matters = (
-            any(each.change in _SIGNIFICANT for each in group.observations)
+            any(each.change.moves for each in group.observations)
             or self._truncated
             or (before is not None and before.truncated)
         )
@@ -326,7 +322,7 @@ class _Taking:
                 self._entry(observation, numbers.get(name))
                 for name, group in self._groups.items()
                 for observation in group.observations
-                if observation.change in _STORED
+                if observation.change.kept
             ]
         )
 

@@ -69,7 +69,6 @@ _CHANGED = (
     " FROM unnest($1::bigint[], $2::bytea[], $3::bigint[]) AS known (id, digest, seen)"
     " LEFT JOIN alert_states ON alert_id = known.id WHERE version IS DISTINCT FROM known.seen"
 )
-_STATUS_NAMES = {status: status.value for status in AlertStatus}
 _STATUSES = {status.value: status for status in AlertStatus}
 # The alerts of a webhook share most of their times.
 _microseconds = lru_cache(maxsize=4_096)(microseconds)
@@ -234,7 +233,7 @@ def _alert(number: int, entry: HistoryEntry) -> tuple[Any, ...]:
 def _state(record: AlertRecord) -> tuple[Any, ...]:
     return (
         record.id,
-        _STATUS_NAMES[record.status],
+        "firing" if record.status is AlertStatus.FIRING else "resolved",
         _microseconds(record.starts_at),
         None if record.closed_until is None else _microseconds(record.closed_until),
         _microseconds(record.changed_at),
@@ -253,7 +252,7 @@ def _history_row(number: int, entry: HistoryEntry) -> tuple[Any, ...]:
     return (
         number,
         _microseconds(entry.at),
-        _STATUS_NAMES[record.status],
+        "firing" if record.status is AlertStatus.FIRING else "resolved",
         _microseconds(alert.starts_at),
         None if alert.ends_at is None else _microseconds(alert.ends_at),
         None if record.sev is None else record.sev.rank,

@@ -17,7 +17,7 @@ from sevrouter.store.rows import Rows, is_postgres
 from sevrouter.store.tables import incidents, microseconds, timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection, RowMapping
@@ -89,11 +89,13 @@ class Incidents:
         """Say whose last incidents will be asked for, so that those of many webhooks are read together."""
         self._wanted.update(keys)
 
-    def hold(self, ids: Iterable[int]) -> None:
+    def hold(self, ids: Collection[int]) -> None:
         """Read what is expected, and these; where others write too, nobody else changes them until the end.
 
         All are locked by one statement in the order of their numbers.
         """
+        if not self._wanted and not (ids and self._is_shared):
+            return
         wanted, self._wanted = self._wanted - self._by_key.keys() - self._absent, set()
         found = self._find(wanted)
         self._by_key.update((key, each.id or 0) for key, each in found.items())
@@ -160,6 +162,8 @@ class Incidents:
     def last_by_key(self, keys: Iterable[str]) -> dict[str, Incident]:
         """The last incident of each of these identities, open or not."""
         keys = list(keys)
+        if not keys:
+            return {}
         self.expect(keys)
         self.hold(())
         numbers = {key: self._by_key[key] for key in keys if key in self._by_key}
