@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import create_engine, event
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError, SQLAlchemyError
 
+from sevrouter.store.checkpoint import Checkpointer
 from sevrouter.store.errors import ConflictError, StoreInUseError, StoreUnavailableError
 from sevrouter.store.memory import Memory
 from sevrouter.store.migrate import Migration, migrate
@@ -36,6 +37,8 @@ T = TypeVar("T")
 SAFE_SQLITE = (3, 51, 3)
 # What a statement does to itself alone; anything else that a database reports is taken to be about all of it.
 _OWN_FAULT = (DataError, IntegrityError, InterfaceError, ProgrammingError)
+# Pages of the write-ahead log at which a commit checkpoints itself, where nobody did it before.
+MOST_LOGGED = 50_000
 # Milliseconds that a statement waits for another process' lock, such as the command line's.
 BUSY_TIMEOUT = 5_000
 
@@ -58,6 +61,7 @@ class SqliteStore:
         self._database = SqliteDatabase(path)
         self._database.watch()
         self._writer = Writer(self._database, self._memory)
+        self._checkpointer = Checkpointer(path, self._database.engine)
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
 
     @classmethod
@@ -106,6 +110,7 @@ class SqliteStore:
     def close(self) -> None:
         """Finish what waits to be written, then let go of the file."""
         self._writer.close()
+        self._checkpointer.close()
         self._readers.shutdown()
         self._database.close()
         os.close(self._lock)
@@ -116,7 +121,7 @@ class SqliteDatabase:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._engine = make_engine(path)
+        self.engine = make_engine(path)
         self._check: Callable[[], None] = lambda: None
         self._data_version: int | None = None
 
@@ -134,7 +139,7 @@ class SqliteDatabase:
     def connect(self) -> Connection:
         """Open a connection; not to a file that would be made for it."""
         self._check()
-        return self._engine.connect()
+        return self.engine.connect()
 
     def begin(self, connection: Connection, memory: Memory) -> None:
         """Forget what is remembered where somebody else has written: the command line may, beside the daemon."""
@@ -153,11 +158,11 @@ class SqliteDatabase:
 
     def read_once(self, work: Callable[[Transaction], T]) -> T:
         """Run a work that only reads. Raises StoreUnavailableError."""
-        return read_once(self._engine, work)
+        return read_once(self.engine, work)
 
     def write_once(self, work: Callable[[Transaction], T]) -> T:
         """Run a work beside a daemon that may have the file. Raises StoreUnavailableError."""
-        return write_once(self._engine, work)
+        return write_once(self.engine, work)
 
     def migrate(self) -> list[Migration]:
         """Bring it to this version's schema, and return the steps that were missing; no daemon may have it."""
@@ -165,7 +170,7 @@ class SqliteDatabase:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._engine.dispose()
+        self.engine.dispose()
 
 
 def migrate_file(path: Path) -> list[Migration]:
@@ -253,6 +258,7 @@ def _set_up(connection: DBAPIConnection, _record: Any) -> None:
         "synchronous=FULL",
         "foreign_keys=ON",
         f"busy_timeout={BUSY_TIMEOUT}",
+        f"wal_autocheckpoint={MOST_LOGGED}",
         "cache_size=-16000",
         "temp_store=MEMORY",
     ):
