@@ -152,7 +152,7 @@ async def serve(configuration: Configuration, options: Options) -> None:
             lambda: keeper.configuration.routing,
             metrics,
             clock=utc_now,
-            wake=dispatcher.wake,
+            lanes=dispatcher,
             due=watcher.wake,
         )
         janitor = Janitor(store, dispatcher, lambda: keeper.configuration.retention, clock=utc_now)

@@ -84,12 +84,17 @@ class Delivery(Struct, frozen=True, kw_only=True):
 
 
 class NewDelivery(Struct, frozen=True, kw_only=True):
-    """A delivery to be written to the outbox, due at once."""
+    """A delivery to be written to the outbox, due at once.
+
+    With a `lease` it is being sent from the start, by who wrote it.
+    """
 
     integration: str
     notice: Notice
     received_at: datetime
     expires_at: datetime
+    lease: str | None = None
+    lease_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from sevrouter.domain.grading import unreadable_webhook
 from sevrouter.domain.incident import Fold, Incident, IncidentPolicy, Opening, TimelineEntry, fold
 from sevrouter.domain.observation import Change, Observation, closed_until, observe
 from sevrouter.domain.plan import Planned, notice, plan
+from sevrouter.engine.lane import LEASE, claimed, new_lease
 from sevrouter.engine.ports import ForgottenError
 from sevrouter.engine.tally import Tally
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from sevrouter.domain.grading import Verdict
     from sevrouter.domain.routing import Routing
-    from sevrouter.engine.ports import Clock, CurrentRouting, StorePort, TransactionPort
+    from sevrouter.engine.ports import Clock, CurrentRouting, Lanes, StorePort, TransactionPort
     from sevrouter.telemetry.metrics import Metrics
 
 # The labels of the alert that sevrouter raises itself when it is sent something that it cannot read.
@@ -48,7 +49,7 @@ class Webhook:
 
 
 class Intake:
-    """Takes webhooks in. `wake` is told the integrations that have something to deliver, `due` of a new due time."""
+    """Takes webhooks in. `lanes` get what there is to deliver, `due` is told of a new due time."""
 
     def __init__(
         self,
@@ -57,14 +58,14 @@ class Intake:
         metrics: Metrics,
         *,
         clock: Clock,
-        wake: Callable[[set[str]], None],
+        lanes: Lanes,
         due: Callable[[], None],
     ) -> None:
         self._store = store
         self._routing = routing
         self._metrics = metrics
         self._clock = clock
-        self._wake = wake
+        self._lanes = lanes
         self._due = due
 
     def remembers(self, sighting: bytes) -> bool:
@@ -80,15 +81,18 @@ class Intake:
         if tally is None:
             expectation = _Expectation(webhook, routing)
             tally = await self._store.write(
-                lambda tx: _Taking(tx, routing, now, expectation.keys).run(webhook), ahead=expectation
+                lambda tx: _Taking(tx, routing, now, expectation.keys, self._lanes.takes).run(webhook),
+                ahead=expectation,
             )
         if tally is None:
             assert webhook.whole is not None
             await self.take(webhook.whole())
             return
         # First what has to happen, then what is said of it.
+        if tally.handed:
+            self._lanes.hand_over(tally.handed)
         if tally.integrations:
-            self._wake(tally.integrations)
+            self._lanes.wake(tally.integrations)
         if tally.has_due:
             self._due()
         tally.report(self._metrics)
@@ -138,11 +142,19 @@ class _Group:
 class _Taking:
     """One webhook in one transaction."""
 
-    def __init__(self, tx: TransactionPort, routing: Routing, now: datetime, keys: Mapping[bytes, str]) -> None:
+    def __init__(
+        self,
+        tx: TransactionPort,
+        routing: Routing,
+        now: datetime,
+        keys: Mapping[bytes, str],
+        takes: Callable[[str], bool],
+    ) -> None:
         self._tx = tx
         self._routing = routing
         self._now = now
         self._keys = keys
+        self._takes = takes
         self._truncated = False
         self._tally = Tally()
         self._groups: dict[str, _Group] = {}
@@ -315,8 +327,7 @@ class _Taking:
             self._tally.has_due |= stored.due_at is not None
         self._tx.incidents.save(changed)
         self._tx.incidents.tell(entries)
-        self._tx.outbox.add(deliveries)
-        self._tally.integrations.update(each.integration for each in deliveries)
+        self._enqueue(deliveries)
         self._tx.alerts.save(
             [
                 self._entry(observation, numbers.get(name))
@@ -326,16 +337,30 @@ class _Taking:
             ]
         )
 
+    def _enqueue(self, deliveries: Sequence[NewDelivery]) -> None:
+        for number, each in zip(self._tx.outbox.add(deliveries), deliveries, strict=True):
+            if each.lease is None:
+                self._tally.integrations.add(each.integration)
+            else:
+                self._tally.handed.append(claimed(number, each))
+
     def _deliveries(self, group: _Group, incident: Incident) -> list[NewDelivery]:
-        return [
-            NewDelivery(
-                integration=planned.integration,
-                notice=notice(group.incident, incident, planned.kind, now=self._now),
-                received_at=self._now,
-                expires_at=self._now + self._routing.give_up_after,
+        # Nothing older waits for anybody who was not told of this incident before.
+        told = () if group.incident is None else group.incident.asked
+        deliveries = []
+        for planned in group.planned:
+            takes = planned.integration not in told and self._takes(planned.integration)
+            deliveries.append(
+                NewDelivery(
+                    integration=planned.integration,
+                    notice=notice(group.incident, incident, planned.kind, now=self._now),
+                    received_at=self._now,
+                    expires_at=self._now + self._routing.give_up_after,
+                    lease=new_lease() if takes else None,
+                    lease_until=self._now + LEASE if takes else None,
+                )
             )
-            for planned in group.planned
-        ]
+        return deliveries
 
     def _entry(self, observation: Observation, incident_id: int | None) -> HistoryEntry:
         """What an alert becomes; `incident_id` is that of the incident its group was folded into, if any."""

@@ -48,6 +48,22 @@ class Notifier(Protocol):
         ...
 
 
+class Lanes(Protocol):
+    """Who delivers. What they take is handed over right after the commit, and need not be looked for."""
+
+    def takes(self, integration: str) -> bool:
+        """Whether a new delivery would be sent at once; asked in the store's thread."""
+        ...
+
+    def hand_over(self, deliveries: Sequence[Delivery]) -> None:
+        """Send these: they are committed, with their leases."""
+        ...
+
+    def wake(self, integrations: set[str]) -> None:
+        """There is something new in the outbox for these."""
+        ...
+
+
 class AlertsPort(Protocol):
     """What is remembered of alerts."""
 
@@ -91,7 +107,11 @@ class IncidentsPort(Protocol):
 class OutboxPort(Protocol):
     """The deliveries."""
 
-    def add(self, new: Sequence[NewDelivery]) -> None: ...
+    def add(self, new: Sequence[NewDelivery]) -> list[int]: ...
+
+    def is_empty(self, integration: str) -> bool: ...
+
+    def release(self, delivery: Delivery) -> bool: ...
 
     def heads(self, integration: str, *, now: datetime, most: int) -> list[Delivery]: ...
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from sevrouter.domain.alert import AlertStatus
+from sevrouter.domain.delivery import Delivery
 from sevrouter.domain.grading import Verdict
 from sevrouter.domain.incident import Incident, TimelineEntry
 
@@ -35,6 +36,7 @@ class Tally:
     stale: int = 0
     facts: list[tuple[Incident, TimelineEntry]] = field(default_factory=list)
     integrations: set[str] = field(default_factory=set)
+    handed: list[Delivery] = field(default_factory=list)
     has_due: bool = False
 
     def graded(self, verdict: Verdict) -> None:

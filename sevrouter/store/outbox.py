@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import and_, exists, func, literal_column, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from sevrouter.domain.delivery import (
     Delivery,
@@ -21,13 +20,13 @@ from sevrouter.domain.delivery import (
     Sibling,
 )
 from sevrouter.store.ids import take_ids
-from sevrouter.store.rows import Rows, is_postgres, storable
+from sevrouter.store.rows import Rows, is_postgres, numbered, storable
 from sevrouter.store.tables import Moment, deliveries, delivery_references, microseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, RowMapping
+    from sqlalchemy import ColumnElement, Connection, CursorResult, RowMapping
 
     from sevrouter.store.memory import Memory
 
@@ -46,8 +45,18 @@ _new = Rows(
         "received_at": "bigint",
         "not_before": "bigint",
         "expires_at": "bigint",
+        "lease": "text",
+        "lease_until": "bigint",
     },
 )
+_OURS = "WHERE id = ? AND state = 'sending' AND lease = ?"
+_FINISH = (
+    f"UPDATE deliveries SET state = ?, lease = ?, lease_until = ?, finished_at = ?, reason = ?, detail = ? {_OURS}"  # noqa: S608
+)
+_AGAIN = "state = ?, lease = ?, lease_until = ?, not_before = ?, unknowns = ?, reason = ?, detail = ?"
+_POSTPONE = f"UPDATE deliveries SET {_AGAIN} {_OURS}"  # noqa: S608
+_RELEASE = f"UPDATE deliveries SET state = ?, lease = ?, lease_until = ?, attempts = attempts - 1 {_OURS}"  # noqa: S608
+_REFER = "INSERT INTO delivery_references (incident_id, integration, reference) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 # Where replicas tell one another, by PostgreSQL's NOTIFY, which integrations have something to deliver.
 CHANNEL = "sevrouter_outbox"
 _PENDING = DeliveryState.PENDING.value
@@ -86,19 +95,21 @@ class Outbox:
         self._flush_all()
         return self._bare
 
-    def add(self, new: Sequence[NewDelivery]) -> None:
-        """Write deliveries, due at once, when the transaction ends."""
-        if new:
-            numbers = take_ids(self._bare, self._memory, "deliveries", len(new))
-            self._added += [_row(number, each) for number, each in zip(numbers, new, strict=True)]
+    def add(self, new: Sequence[NewDelivery]) -> list[int]:
+        """Write deliveries, due at once, when the transaction ends; returns their ids."""
+        if not new:
+            return []
+        numbers = take_ids(self._bare, self._memory, "deliveries", len(new))
+        self._added += [_row(number, each) for number, each in zip(numbers, new, strict=True)]
+        return numbers
 
     def flush(self) -> None:
         """Write what was added."""
         added, self._added = self._added, []
         _new.insert(self._bare, added)
-        if added and is_postgres(self._bare):
+        integrations = sorted({str(row[2]) for row in added if row[6] == _PENDING})
+        if integrations and is_postgres(self._bare):
             # Only a hint: whoever misses it looks within seconds all the same.
-            integrations = sorted({str(row[2]) for row in added})
             self._bare.exec_driver_sql("SELECT pg_notify($1, $2)", (CHANNEL, ",".join(integrations)))
 
     def heads(self, integration: str, *, now: datetime, most: int) -> list[Delivery]:
@@ -134,6 +145,11 @@ class Outbox:
         )
         return self._connection.execute(statement).scalar()
 
+    def is_empty(self, integration: str) -> bool:
+        """Whether nothing waits for this integration, not even for an older delivery of its incident."""
+        waiting = deliveries.c.integration == integration, deliveries.c.state == _PENDING, _UNFINISHED
+        return self._connection.execute(select(deliveries.c.id).where(*waiting).limit(1)).first() is None
+
     def siblings(self, delivery: Delivery) -> list[Sibling]:
         """The other deliveries of the same incident to the same integration."""
         statement = select(deliveries.c.id, deliveries.c.kind, deliveries.c.state, deliveries.c.unknowns).where(
@@ -166,33 +182,29 @@ class Outbox:
         self, delivery: Delivery, state: DeliveryState, *, reason: OutcomeReason, detail: str, at: datetime
     ) -> bool:
         """Record the end of an attempt that was the last; False where the lease is no longer ours."""
-        values = {"state": state.value, "finished_at": at}
-        return self._record(delivery, values, reason=reason, detail=detail)
+        ours = (delivery.id, delivery.lease)
+        values = (state.value, None, None, microseconds(at), reason.value, storable(detail))
+        return self._run(_FINISH, (*values, *ours)).rowcount == 1
 
     def postpone(
         self, delivery: Delivery, *, not_before: datetime, unknowns: int, reason: OutcomeReason, detail: str
     ) -> bool:
         """Record an attempt that is to be made again; False where the lease is no longer ours."""
-        values = {"state": _PENDING, "not_before": not_before, "unknowns": unknowns}
-        return self._record(delivery, values, reason=reason, detail=detail)
+        ours = (delivery.id, delivery.lease)
+        values = (_PENDING, None, None, microseconds(not_before), unknowns, reason.value, storable(detail))
+        return self._run(_POSTPONE, (*values, *ours)).rowcount == 1
 
-    def _record(self, delivery: Delivery, values: Mapping[str, object], *, reason: OutcomeReason, detail: str) -> bool:
-        statement = (
-            update(deliveries)
-            .where(deliveries.c.id == delivery.id, deliveries.c.state == _SENDING, deliveries.c.lease == delivery.lease)
-            .values(lease=None, lease_until=None, reason=reason.value, detail=storable(detail), **values)
-        )
-        return self._connection.execute(statement).rowcount == 1
+    def release(self, delivery: Delivery) -> bool:
+        """Give back what was not attempted after all; False where the lease is no longer ours."""
+        return self._run(_RELEASE, (_PENDING, None, None, delivery.id, delivery.lease)).rowcount == 1
+
+    def _run(self, statement: str, values: tuple[object, ...]) -> CursorResult[Any]:
+        # Outcomes come as often as alerts do; through the statement compiler each costs several times as much.
+        return self._connection.exec_driver_sql(numbered(statement, self._bare), values)
 
     def refer(self, delivery: Delivery, reference: str) -> None:
         """Remember what the integration calls this incident; the first name stays."""
-        row = {
-            "incident_id": delivery.notice.incident_id,
-            "integration": delivery.integration,
-            "reference": reference,
-        }
-        insert = postgresql.insert if is_postgres(self._bare) else sqlite.insert
-        self._connection.execute(insert(delivery_references).values(row).on_conflict_do_nothing())
+        self._run(_REFER, (delivery.notice.incident_id, delivery.integration, reference))
 
     def expired_leases(self, now: datetime | None, *, most: int) -> list[Delivery]:
         """Deliveries being sent by somebody whose lease ran out; with None, by anybody."""
@@ -289,12 +301,14 @@ def _row(number: int, new: NewDelivery) -> tuple[object, ...]:
         told.kind.value,
         told.sev.rank,
         msgspec.json.encode(told).decode(),
-        _PENDING,
-        0,
+        _PENDING if new.lease is None else _SENDING,
+        0 if new.lease is None else 1,
         0,
         microseconds(new.received_at),
         microseconds(told.at),
         microseconds(new.expires_at),
+        new.lease,
+        None if new.lease_until is None else microseconds(new.lease_until),
     )
 
 

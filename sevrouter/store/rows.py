@@ -5,6 +5,7 @@ SQLite runs one prepared statement for row after row; PostgreSQL gets a column a
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sevrouter.store.chunks import chunks
@@ -75,6 +76,17 @@ def select_in(connection: Connection, statement: str, kind: str, keys: Iterable[
     for chunk in chunks(keys):
         places = f"IN ({', '.join('?' * len(chunk))})"
         yield from connection.exec_driver_sql(statement.format(keys=places), tuple(chunk))
+
+
+@lru_cache(maxsize=64)
+def _numbered(statement: str) -> str:
+    first, *others = statement.split("?")
+    return first + "".join(f"${number}{text}" for number, text in enumerate(others, start=1))
+
+
+def numbered(statement: str, connection: Connection) -> str:
+    """A statement whose values are question marks, as this database's driver writes them."""
+    return _numbered(statement) if is_postgres(connection) else statement
 
 
 def storable(text: str) -> str:

@@ -100,7 +100,7 @@ class Stage:
             lambda: self.routing,
             self.metrics,
             clock=self.clock,
-            wake=self.dispatcher.wake,
+            lanes=self.dispatcher,
             due=self.watcher.wake,
         )
 
