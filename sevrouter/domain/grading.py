@@ -44,7 +44,7 @@ class GradeReason(enum.Enum):
     UNREADABLE_WEBHOOK = "unreadable_webhook"
 
 
-class Grade(Struct, frozen=True, kw_only=True):
+class Grade(Struct, frozen=True, kw_only=True, gc=False):
     """One rule's verdict on one alert. `sev` None: by this rule it is not an incident."""
 
     rule: str
@@ -56,7 +56,7 @@ class Grade(Struct, frozen=True, kw_only=True):
     unsure: bool = False
 
 
-class Verdict(Struct, frozen=True):
+class Verdict(Struct, frozen=True, gc=False):
     """How bad an alert is, and every grade that says so, the worst first."""
 
     sev: Sev | None

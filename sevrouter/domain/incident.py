@@ -64,7 +64,7 @@ class Fact(enum.Enum):
     SHADOWED = "shadowed"
 
 
-class TimelineEntry(Struct, frozen=True):
+class TimelineEntry(Struct, frozen=True, gc=False):
     """One append-only fact of an incident; `details` are JSON values."""
 
     fact: Fact
@@ -109,7 +109,7 @@ class IncidentPolicy:
         return key
 
 
-class Evidence(Struct, frozen=True, kw_only=True):
+class Evidence(Struct, frozen=True, kw_only=True, gc=False):
     """The alert and the verdict that set an incident's SEV, and the configuration that they were graded by."""
 
     alert: Alert
@@ -117,7 +117,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     config_hash: str
 
 
-class Incident(Struct, frozen=True, kw_only=True):
+class Incident(Struct, frozen=True, kw_only=True, gc=False):
     """One thing that is wrong, made of many alerts. `id` is None until it is stored.
 
     `firing` counts its firing alerts. `due_at` is when its quiet time has run out. `truncated` says that it
@@ -147,7 +147,7 @@ class Incident(Struct, frozen=True, kw_only=True):
         return self.state is not IncidentState.RESOLVED
 
 
-class Fold(Struct, frozen=True):
+class Fold(Struct, frozen=True, gc=False):
     """What became of an incident: its new state, and the facts that say why. None where nothing opened one."""
 
     incident: Incident | None
@@ -158,7 +158,7 @@ class Fold(Struct, frozen=True):
         return any(entry.fact is fact for entry in self.facts)
 
 
-class Opening(Struct, frozen=True, kw_only=True):
+class Opening(Struct, frozen=True, kw_only=True, gc=False):
     """What a new incident is made with."""
 
     dedup_key: str

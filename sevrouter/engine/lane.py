@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
+import random
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -41,8 +41,8 @@ log = structlog.get_logger()
 TOGETHER = 8
 # Longer than any attempt takes; a delivery still being sent after it has lost its worker.
 LEASE = timedelta(seconds=60)
-# How many of those that are handed over may wait for a free place, and for how many seconds; beyond that they go the
-# way of the outbox, the worst SEV first and looked at again before they are sent.
+# How many that are handed over may wait for a free place, and for how long anything that is claimed may: beyond that
+# it goes the way of the outbox, the worst SEV first and looked at again before it is sent.
 HANDED = 32
 FRESH = timedelta(seconds=1)
 # A lane looks at its outbox at least this often, for what another process put there.
@@ -71,7 +71,7 @@ class _Ended:
 
 def new_lease() -> str:
     """A lease that nobody else has."""
-    return uuid.uuid4().hex
+    return f"{random.getrandbits(128):032x}"
 
 
 def claimed(number: int, new: NewDelivery) -> Delivery:
@@ -113,7 +113,8 @@ class Lane:
         self._stopping = False
         self._failing = False
         self._under_way: set[asyncio.Task[None]] = set()
-        self._handed: deque[Delivery] = deque()
+        # Claimed, with the time of their claim; they wait for a free place.
+        self._handed: deque[tuple[Delivery, datetime]] = deque()
         # Whether the outbox holds nothing for this lane, as far as we know.
         self._is_quiet = False
 
@@ -130,13 +131,13 @@ class Lane:
 
     def hand_over(self, delivery: Delivery) -> None:
         """Send a delivery that is committed with its lease."""
-        self._handed.append(delivery)
+        self._handed.append((delivery, delivery.received_at))
         self._start_handed()
 
     def _start_handed(self) -> None:
         while self._handed and len(self._under_way) < TOGETHER:
-            delivery = self._handed.popleft()
-            is_fresh = self._clock() - delivery.received_at <= FRESH and self.route.notifier is not None
+            delivery, claimed_at = self._handed.popleft()
+            is_fresh = self._clock() - claimed_at <= FRESH and self.route.notifier is not None
             self._start(self._deliver(delivery) if is_fresh else self._release(delivery), delivery)
 
     def _start(self, work: Coroutine[None, None, None], delivery: Delivery) -> None:
@@ -181,12 +182,14 @@ class Lane:
 
     async def _turn(self) -> float:
         """Begin what is due; how many seconds until there may be more."""
-        free = TOGETHER - len(self._under_way)
-        if free <= 0:
+        free = 2 * TOGETHER - len(self._under_way) - len(self._handed)
+        if free < TOGETHER:
+            # One more look for each attempt that ends would cost more than the attempt.
             return LONGEST_SLEEP
         claim = await self._store.write(lambda tx: self._claim(tx, free))
-        for delivery in claim.deliveries:
-            self._start(self._deliver(delivery), delivery)
+        claimed_at = self._clock()
+        self._handed += [(delivery, claimed_at) for delivery in claim.deliveries]
+        self._start_handed()
         # A wake-up that came meanwhile may be of something that this look has not seen.
         self._is_quiet = claim.is_last and not self._wake.is_set()
         for ended in claim.ended:
@@ -221,9 +224,11 @@ class Lane:
         now = self._clock()
         claim = _Claim()
         heads = tx.outbox.heads(self.name, now=now, most=free)
-        incidents = tx.incidents.by_id({head.notice.incident_id for head in heads})
+        ids = {head.notice.incident_id for head in heads}
+        incidents, deliveries = tx.incidents.by_id(ids), tx.outbox.siblings(self.name, ids)
         for head in heads:
-            void = superseded(head, incidents[head.notice.incident_id], tx.outbox.siblings(head))
+            siblings = [each for each in deliveries[head.notice.incident_id] if each.id != head.id]
+            void = superseded(head, incidents[head.notice.incident_id], siblings)
             if void is not None:
                 claim.ended.append(_Ended(head, DeliveryState.SUPERSEDED, Fact.SUPERSEDED, void.value))
             elif head.expires_at <= now:
@@ -232,9 +237,8 @@ class Lane:
             elif self.route.notifier is None:
                 claim.ended.append(_Ended(head, DeliveryState.SHADOWED, Fact.SHADOWED, "shadow"))
             else:
-                lease = new_lease()
-                tx.outbox.begin(head, lease=lease, until=now + LEASE)
-                claim.deliveries.append(replace(head, lease=lease, attempts=head.attempts + 1))
+                claim.deliveries.append(replace(head, lease=new_lease(), attempts=head.attempts + 1))
+        tx.outbox.begin(claim.deliveries, until=now + LEASE)
         for ended in claim.ended:
             head = ended.delivery
             tx.outbox.void(head, ended.state, reason=ended.reason, at=now)

@@ -16,7 +16,7 @@ from sevrouter.domain.sev import Sev
 from sevrouter.engine.ports import ForgottenError
 from sevrouter.store.errors import ConflictError
 from sevrouter.store.ids import take_ids
-from sevrouter.store.rows import Rows, is_postgres, select_in, storable
+from sevrouter.store.rows import Rows, execute, is_postgres, select_in, storable
 from sevrouter.store.tables import microseconds, moment
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ class Alerts:
         self._new: list[tuple[Any, ...]] = []
         self._entries: list[tuple[Any, ...]] = []
         self._wanted: set[bytes] = set()
+        self._absent: set[bytes] = set()
 
     def expect(self, digests: Iterable[bytes]) -> None:
         """Say which alerts will be asked for, so that those of many webhooks are read together."""
@@ -107,9 +108,11 @@ class Alerts:
     def find(self) -> list[AlertRecord]:
         """Read what is expected and not remembered; what is remembered may be out of date until `verify`."""
         remembered = self._memory.records
-        unknown = [each for each in self._wanted if each not in self._read and each not in remembered]
+        places = (remembered, self._read, self._absent)
+        unknown = [each for each in self._wanted if not any(each in known for known in places)]
         if unknown:
             self._select(unknown)
+            self._absent.update(each for each in unknown if each not in self._read)
         return [found for each in self._wanted if (found := self._read.get(each) or remembered.get(each))]
 
     def verify(self) -> None:
@@ -123,7 +126,7 @@ class Alerts:
         if not known:
             return
         keys = ([each.id for each in known], [each.digest for each in known], [each.version for each in known])
-        for number, digest, *state in self._connection.exec_driver_sql(_CHANGED, keys):
+        for number, digest, *state in execute(self._connection, _CHANGED, keys).fetchall():
             del self._read[digest]
             self._memory.forget_records([digest])
             if state[0] is not None:
@@ -132,18 +135,18 @@ class Alerts:
     def records(self, digests: Iterable[bytes]) -> dict[bytes, AlertRecord]:
         """What is remembered of the alerts with these digests; those never seen are left out."""
         digests = list(digests)
-        if self._wanted or self._is_shared:
-            self._wanted.update(each for each in digests if each not in self._changed and each not in self._read)
+        sources = [self._changed, self._read]
+        if not self._is_shared:
+            sources.append(self._memory.records)
+        places = (*sources, self._absent)
+        self._wanted.update(each for each in digests if not any(each in known for known in places))
+        if self._wanted:
             self.find()
             self.verify()
-        sources = (self._changed, self._read) if self._is_shared else (self._changed, self._read, self._memory.records)
         missing = digests
         found: dict[bytes, AlertRecord] = {}
         for source in sources:
             missing = [each for each in missing if not _copy(each, source, found)]
-        if missing and not self._is_shared:
-            self._select(missing)
-            missing = [each for each in missing if not _copy(each, self._read, found)]
         return found
 
     def sighted(self, sightings: Iterable[bytes]) -> list[AlertRecord]:
@@ -187,7 +190,7 @@ class Alerts:
 
     def flush(self) -> None:
         """Write what was saved. Raises ConflictError where somebody else wrote it first."""
-        if not self._entries:
+        if not self._entries and not self._unwritten:
             return
         # In one order everywhere, so that two replicas wait for one another and never both ways.
         self._new.sort(key=lambda row: row[1])
@@ -213,7 +216,7 @@ class Alerts:
 
     def _select(self, digests: Iterable[bytes]) -> None:
         for row in select_in(self._connection, _BY_DIGEST, "bytea", digests):
-            record = _record(*tuple(row))
+            record = _record(*row)
             self._read[record.digest] = record
 
 

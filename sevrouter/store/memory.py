@@ -19,7 +19,7 @@ K = TypeVar("K")
 
 # An alert takes about half a kilobyte, an incident two; what was learned first is forgotten first.
 MOST_ALERTS = 200_000
-MOST_INCIDENTS = 20_000
+MOST_INCIDENTS = 120_000
 
 
 class Memory:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
-from sqlalchemy import and_, exists, func, literal_column, select, update
+from sqlalchemy import and_, bindparam, exists, func, literal_column, select, update
 
 from sevrouter.domain.delivery import (
     Delivery,
@@ -20,13 +20,14 @@ from sevrouter.domain.delivery import (
     Sibling,
 )
 from sevrouter.store.ids import take_ids
-from sevrouter.store.rows import Rows, is_postgres, numbered, storable
+from sevrouter.store.rows import Rows, execute, is_postgres, numbered, storable
 from sevrouter.store.tables import Moment, deliveries, delivery_references, microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, CursorResult, RowMapping
+    from sqlalchemy import ColumnElement, Connection, RowMapping
+    from sqlalchemy.engine.interfaces import DBAPICursor
 
     from sevrouter.store.memory import Memory
 
@@ -55,6 +56,10 @@ _FINISH = (
 )
 _AGAIN = "state = ?, lease = ?, lease_until = ?, not_before = ?, unknowns = ?, reason = ?, detail = ?"
 _POSTPONE = f"UPDATE deliveries SET {_AGAIN} {_OURS}"  # noqa: S608
+_BEGIN = (
+    "UPDATE deliveries SET state = ?, lease = ?, lease_until = ?, attempts = attempts + 1"
+    " WHERE id = ? AND state = 'pending'"
+)
 _RELEASE = f"UPDATE deliveries SET state = ?, lease = ?, lease_until = ?, attempts = attempts - 1 {_OURS}"  # noqa: S608
 _REFER = "INSERT INTO delivery_references (incident_id, integration, reference) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 # Where replicas tell one another, by PostgreSQL's NOTIFY, which integrations have something to deliver.
@@ -63,6 +68,12 @@ _PENDING = DeliveryState.PENDING.value
 _SENDING = DeliveryState.SENDING.value
 # Written as the index is, or SQLite would not take it and read every delivery there ever was.
 _UNFINISHED = deliveries.c.finished_at.is_(None)
+_siblings = select(
+    deliveries.c.incident_id, deliveries.c.id, deliveries.c.kind, deliveries.c.state, deliveries.c.unknowns
+).where(
+    deliveries.c.incident_id.in_(bindparam("ids", expanding=True)),
+    deliveries.c.integration == bindparam("integration"),
+)
 # The plus keeps SQLite from finding all that is due first and sorting it then: in a storm that is thousands.
 _NOT_BEFORE = literal_column("+deliveries.not_before", Moment())
 
@@ -105,6 +116,8 @@ class Outbox:
 
     def flush(self) -> None:
         """Write what was added."""
+        if not self._added:
+            return
         added, self._added = self._added, []
         _new.insert(self._bare, added)
         integrations = sorted({str(row[2]) for row in added if row[6] == _PENDING})
@@ -150,25 +163,19 @@ class Outbox:
         waiting = deliveries.c.integration == integration, deliveries.c.state == _PENDING, _UNFINISHED
         return self._connection.execute(select(deliveries.c.id).where(*waiting).limit(1)).first() is None
 
-    def siblings(self, delivery: Delivery) -> list[Sibling]:
-        """The other deliveries of the same incident to the same integration."""
-        statement = select(deliveries.c.id, deliveries.c.kind, deliveries.c.state, deliveries.c.unknowns).where(
-            deliveries.c.incident_id == delivery.notice.incident_id,
-            deliveries.c.integration == delivery.integration,
-            deliveries.c.id != delivery.id,
-        )
-        return [
-            Sibling(number, NoticeKind(kind), DeliveryState(state), unknowns)
-            for number, kind, state, unknowns in self._connection.execute(statement)
-        ]
+    def siblings(self, integration: str, incident_ids: Collection[int]) -> dict[int, list[Sibling]]:
+        """All deliveries of these incidents to one integration, by incident."""
+        found: dict[int, list[Sibling]] = {number: [] for number in incident_ids}
+        if incident_ids:
+            rows = self._connection.execute(_siblings, {"integration": integration, "ids": list(incident_ids)})
+            for incident_id, number, kind, state, unknowns in rows:
+                found[incident_id].append(Sibling(number, NoticeKind(kind), DeliveryState(state), unknowns))
+        return found
 
-    def begin(self, delivery: Delivery, *, lease: str, until: datetime) -> None:
-        """Mark a delivery as being sent, by who holds this lease."""
-        self._connection.execute(
-            update(deliveries)
-            .where(deliveries.c.id == delivery.id, deliveries.c.state == _PENDING)
-            .values(state=_SENDING, lease=lease, lease_until=until, attempts=deliveries.c.attempts + 1)
-        )
+    def begin(self, begun: Sequence[Delivery], *, until: datetime) -> None:
+        """Mark deliveries as being sent, each by who holds its lease."""
+        for delivery in begun:
+            self._run(_BEGIN, (_SENDING, delivery.lease, microseconds(until), delivery.id))
 
     def void(self, delivery: Delivery, state: DeliveryState, *, reason: str, detail: str = "", at: datetime) -> None:
         """End a pending delivery that is not to be sent."""
@@ -198,9 +205,9 @@ class Outbox:
         """Give back what was not attempted after all; False where the lease is no longer ours."""
         return self._run(_RELEASE, (_PENDING, None, None, delivery.id, delivery.lease)).rowcount == 1
 
-    def _run(self, statement: str, values: tuple[object, ...]) -> CursorResult[Any]:
-        # Outcomes come as often as alerts do; through the statement compiler each costs several times as much.
-        return self._connection.exec_driver_sql(numbered(statement, self._bare), values)
+    def _run(self, statement: str, values: tuple[object, ...]) -> DBAPICursor:
+        self._flush_all()
+        return execute(self._bare, numbered(statement, self._bare), values)
 
     def refer(self, delivery: Delivery, reference: str) -> None:
         """Remember what the integration calls this incident; the first name stays."""

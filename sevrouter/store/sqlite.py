@@ -36,7 +36,10 @@ T = TypeVar("T")
 # Before this one a write-ahead log can be corrupted by two connections that write and checkpoint at once.
 SAFE_SQLITE = (3, 51, 3)
 # What a statement does to itself alone; anything else that a database reports is taken to be about all of it.
-_OWN_FAULT = (DataError, IntegrityError, InterfaceError, ProgrammingError)
+_OWN_FAULT = (
+    DataError, IntegrityError, InterfaceError, ProgrammingError, pysqlite3.dbapi2.DataError,
+    pysqlite3.dbapi2.IntegrityError, pysqlite3.dbapi2.InterfaceError, pysqlite3.dbapi2.ProgrammingError,
+)  # fmt: skip
 # Pages of the write-ahead log at which a commit checkpoints itself, where nobody did it before.
 MOST_LOGGED = 50_000
 # Milliseconds that a statement waits for another process' lock, such as the command line's.
@@ -153,7 +156,8 @@ class SqliteDatabase:
         """Say what an error means."""
         if isinstance(error, ConflictError):
             return Trouble.CONFLICT
-        is_from_database = isinstance(error, SQLAlchemyError) and not isinstance(error, _OWN_FAULT)
+        is_from_database = isinstance(error, SQLAlchemyError | pysqlite3.dbapi2.Error)
+        is_from_database = is_from_database and not isinstance(error, _OWN_FAULT)
         return Trouble.AWAY if is_from_database or isinstance(error, StoreUnavailableError) else Trouble.OWN
 
     def read_once(self, work: Callable[[Transaction], T]) -> T:
