@@ -1,0 +1,63 @@
+"""PostgreSQL for the contestants that keep their alerts in it: one server, a database each."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sevrouter.config import ConfigurationError, load
+from tests.benchmarks.configuration import Configured
+from tests.benchmarks.contestants import alerta, sevrouter
+from tests.real.postgres import PASSWORD, USER, RealPostgres
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.benchmarks.contestants import Contestant
+    from tests.real.postgres_installation import PostgresInstallation
+
+OURS_THERE = "sevrouter on PostgreSQL"
+_DATABASE, _ALERTA_DATABASE = "sevrouter", "alerta"
+
+
+@asynccontextmanager
+async def open_postgres(installation: PostgresInstallation | None) -> AsyncIterator[RealPostgres | None]:
+    """Start a server whose commits wait for the disk, as ours do on SQLite; None where there is none."""
+    async with AsyncExitStack() as stack:
+        if installation is None:
+            yield None
+        else:
+            durable = {"synchronous_commit": "on"}
+            yield await stack.enter_async_context(RealPostgres(installation, fsync=True, settings=durable))
+
+
+def on_postgres(folder: Path, server: RealPostgres) -> Contestant:
+    """Prepare sevrouter on an empty database of a server."""
+    server.create_database(_DATABASE)
+    _, port = server.address
+    return sevrouter(folder, Configured(store=_store(folder, port)), name=OURS_THERE)
+
+
+def alerta_on_postgres(folder: Path, programs: Path, server: RealPostgres) -> Contestant:
+    """Prepare alerta on an empty database of a server."""
+    server.create_database(_ALERTA_DATABASE)
+    return alerta(programs, server.dsn(_ALERTA_DATABASE), directory=folder)
+
+
+def why_not_on_postgres() -> str | None:
+    """Say why this sevrouter cannot keep its alerts in PostgreSQL; None where it can."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        try:
+            load(Configured(store=_store(folder, 5432)).write(folder))
+        except ConfigurationError as error:
+            return "; ".join(problem.message for problem in error.problems)
+    return None
+
+
+def _store(folder: Path, port: int) -> dict[str, str]:
+    password_file = folder / "postgres-password"
+    password_file.write_text(PASSWORD)
+    return {"url": f"postgresql://{USER}@127.0.0.1:{port}/{_DATABASE}", "password_file": str(password_file)}
