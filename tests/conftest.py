@@ -1,4 +1,4 @@
-"""Fixtures for every test: the real binaries, or a loud word that there are none."""
+"""Fixtures for every test: the real parts, or a loud word that there are none."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.real.binaries import require_real
+from tests.real.postgres_fixtures import postgres_database, postgres_installation, postgres_server
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+__all__ = ["postgres_database", "postgres_installation", "postgres_server"]
+
+_REAL = {"prometheus_binary", "alertmanager_binary", "postgres_installation", "postgres_server"}
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what asks for a real binary, so that `-m real` and `-m "not real"` choose."""
+    """Mark what asks for a real part, so that `-m real` and `-m "not real"` choose."""
     for item in items:
-        if isinstance(item, pytest.Function) and {"prometheus_binary", "alertmanager_binary"} & {*item.fixturenames}:
+        if isinstance(item, pytest.Function) and _REAL & {*item.fixturenames}:
             item.add_marker(pytest.mark.real)
 
 
