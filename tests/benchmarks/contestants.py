@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tests.benchmarks.alerts import GROUP_BY, Lot, posts, webhooks
 from tests.benchmarks.configuration import Configured
+from tests.benchmarks.figures import OURS
 from tests.benchmarks.sender import ROOT
 from tests.real.alertmanager import RealAlertmanager, webhook_config
 from tests.real.process import READY_WITHIN, ProcessFailedError, RealProcess
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-OURS, FLOOR, ALERTMANAGER, ALERTA = "sevrouter", "floor", "Alertmanager", "alerta"
+FLOOR, ALERTMANAGER, ALERTA = "floor", "Alertmanager", "alerta"
 ALERTA_WORKERS = 2
 _ALERTA_PREFIX = "/api"
 _SHOWN = 5_000  # characters of a log

@@ -22,7 +22,7 @@ _FAST = ("journal_mode=OFF", "synchronous=OFF", "foreign_keys=OFF", "cache_size=
 
 
 def multiply(database: Path, times: int) -> None:
-    """Put each row in so many times, at least twice, the one that is there included; nobody else may have the file open."""
+    """Have each row so many times, at least twice; nobody else may have the file open."""
     with closing(pysqlite3.dbapi2.connect(str(database), isolation_level=None)) as connection:
         for pragma in _FAST:
             connection.execute(f"PRAGMA {pragma}")

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import subprocess
+import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,12 +17,10 @@ from sevrouter.store.sqlite import sqlite_version
 from tests.benchmarks.databases import why_not_on_postgres
 from tests.benchmarks.sender import ROOT
 from tests.real.binaries import MissingRealPartError, find_real
-from tests.real.postgres_installation import find_postgres
+from tests.real.postgres_installation import PostgresInstallation, find_postgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from tests.real.postgres_installation import PostgresInstallation
 
 T = TypeVar("T")
 
@@ -93,8 +92,11 @@ def versions(peers: Peers) -> dict[str, str]:
 def machine(folder: Path) -> str:
     """Describe what it runs on: processors, how busy they are, and the file system of a folder."""
     load = os.getloadavg()[0]
-    where = f"{os.cpu_count()} CPUs ({_processor()}), Linux {platform.release()}, {_file_system(folder)}"
-    return f"{where}; load average {load:.1f} at the start"
+    # PostgreSQL's own data is in the folder for temporary files; were that in memory, its commits would cost nothing.
+    systems = {"SQLite": _file_system(folder), "PostgreSQL": _file_system(Path(tempfile.gettempdir()))}
+    files = ", ".join(f"{name} on {system}" for name, system in systems.items())
+    where = f"{os.cpu_count()} CPUs ({_processor()}), Linux {platform.release()}, {files}"
+    return f"{where}, load average {load:.1f} at the start"
 
 
 def _processor() -> str:
@@ -112,4 +114,3 @@ def _file_system(folder: Path) -> str:
 def _said(program: Path, *arguments: str) -> str:
     done = subprocess.run([program, *arguments], capture_output=True, text=True, check=True)
     return done.stdout + done.stderr
-

@@ -78,14 +78,10 @@ async def rates(
 ) -> list[Figure]:
     """Measure a load, and set the first contestant's alerts a second beside those of the others."""
     by_kind = await rates_by_kind(sender, contestants, load)
-    return [
-        figure for kind in kinds for figure in compared(f"{prefix}{titled(kind, load)}", "alerts/s", by_kind[kind])
-    ]
+    return [figure for kind in kinds for figure in compared(f"{prefix}{titled(kind, load)}", "alerts/s", by_kind[kind])]
 
 
-async def rates_by_kind(
-    sender: Sender, contestants: Sequence[Contestant], load: Load
-) -> dict[str, dict[str, float]]:
+async def rates_by_kind(sender: Sender, contestants: Sequence[Contestant], load: Load) -> dict[str, dict[str, float]]:
     """Measure a load, and return alerts a second by kind and name."""
     runs = await run(sender, contestants, load)
     return {kind: {name: rate(each, load) for name, each in by_name.items()} for kind, by_name in runs.items()}

@@ -96,7 +96,8 @@ class Sender:
 
 @asynccontextmanager
 async def open_sender(folder: Path) -> AsyncIterator[Sender]:
-    """Start a load generator, and end it."""
+    """Start a load generator, and end it; the folder, which is made where there is none, holds its orders."""
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tests.benchmarks.intake import measure_intake
+
 from tests.benchmarks.contestants import ALERTMANAGER, FLOOR
 from tests.benchmarks.effort import QUICK
 from tests.benchmarks.figures import Figure, percentile, table
-from tests.benchmarks.intake import measure_intake
 from tests.real.binaries import MissingRealPartError, find_real
 
 if TYPE_CHECKING:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from tests.benchmarks.effort import Effort
+from tests.benchmarks.figures import Figure
 from tests.benchmarks.measures.alerta import measure_alerta
 from tests.benchmarks.measures.curves import measure_curves
 from tests.benchmarks.measures.disk import measure_disk
@@ -19,13 +21,7 @@ from tests.benchmarks.measures.open_incidents import measure_open_incidents
 from tests.benchmarks.measures.postgres import measure_postgres
 from tests.benchmarks.measures.rules import measure_rules
 from tests.benchmarks.measures.steady import measure_steady
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.benchmarks.effort import Effort
-    from tests.benchmarks.figures import Figure
-    from tests.benchmarks.peers import Peers
+from tests.benchmarks.peers import Peers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,9 +71,7 @@ def _load(effort: Effort, size: int) -> Load:
 
 def _curve(rows: Mapping[str, tuple[Sequence[Sent], Load]]) -> list[Figure]:
     alerts = {name: rate(runs, load) for name, (runs, load) in rows.items()}
-    waits = {
-        name: median(percentile(sent.services(), 99) * 1_000 for sent in runs) for name, (runs, _) in rows.items()
-    }
+    waits = {name: median(percentile(sent.services(), 99) * 1_000 for sent in runs) for name, (runs, _) in rows.items()}
     first = next(iter(rows))
     return [
         figure

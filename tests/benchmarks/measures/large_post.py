@@ -49,7 +49,6 @@ async def measure_large_post(folder: Path, effort: Effort, peers: Peers) -> list
 
 async def _at_once(folder: Path, size: int, senders: int, peers: Peers, *, what: str) -> list[Figure]:
     """Measure each contestant once, in a fresh process: of memory, the peak of a process's life is known."""
-    folder.mkdir()
     # Each sender has alerts of its own: as many clusters, and not copies of what the first one brings.
     lot = Lot(name="large", posts=senders, size=size)
     taken = {

@@ -38,14 +38,14 @@ async def measure_open_incidents(folder: Path, effort: Effort, _peers: Peers) ->
         values = {name: rate(each, load) for name, each in runs.items()}
     return [
         *compared(f"{effort.incidents:,} open incidents: changed, {_SIZE} a POST", "alerts/s", values),
-        Figure(f"{effort.incidents:,} incidents opened, {_FILLED_SIZE:,} a POST", effort.incidents / seconds, "a second"),
+        Figure(
+            f"{effort.incidents:,} incidents opened, {_FILLED_SIZE:,} a POST", effort.incidents / seconds, "a second"
+        ),
     ]
 
 
 @asynccontextmanager
-async def open_filled(
-    folder: Path, counts: Sequence[int]
-) -> AsyncIterator[tuple[Sender, list[Contestant], float]]:
+async def open_filled(folder: Path, counts: Sequence[int]) -> AsyncIterator[tuple[Sender, list[Contestant], float]]:
     """Start a sevrouter for each count of open incidents, and open them; the seconds are those of the first."""
     # Nobody is asked for: a hundred thousand messages would be measured, and not the incidents.
     contestants = [sevrouter(folder, Configured(asking=False), name=f"{count:,} open") for count in counts]
