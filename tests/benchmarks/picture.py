@@ -21,7 +21,7 @@ _COLOURS = ("#0072b2", "#999999", "#e69f00", "#d55e00", "#009e73", "#cc79a7", "#
 # Pixels.
 _WIDTH, _LEFT, _RIGHT, _ROW, _TOP = 960, 400, 130, 20, 46
 _PANEL_HEAD, _PANEL_FOOT, _DOT = 30, 34, 5
-_FONT = "font-family='system-ui, sans-serif' font-size='12'"
+_FONT = "font-family='system-ui, Helvetica, Arial, DejaVu Sans, sans-serif' font-size='12'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +79,14 @@ def _panel(
     panel: Panel, rows: Mapping[str, Mapping[str, float]], colours: Mapping[str, str], *, top: int
 ) -> Iterator[str]:
     axis = _Axis([value for row in rows.values() for value in row.values()])
-    yield _text(16, top + 18, f"{panel.title} ({panel.unit})", weight="bold")
+    better = "more" if panel.unit.endswith("/s") else "less"
+    yield _text(16, top + 18, f"{panel.title} ({panel.unit}, {better} is better)", weight="bold")
     first = top + _PANEL_HEAD
     bottom = first + len(rows) * _ROW
     for tick in axis.ticks():
         x = axis.place(tick)
         yield f"<path d='M{x:.1f} {first}V{bottom}' stroke='#dddddd'/>"
-        yield _text(
-            x, bottom + 14, written(tick).removesuffix(".00").removesuffix(".0"), anchor="middle", fill="#666666"
-        )
+        yield _text(x, bottom + 14, f"{tick:,g}", anchor="middle", fill="#666666")
     for number, (name, row) in enumerate(rows.items()):
         y = first + number * _ROW + _ROW // 2
         yield _text(_LEFT - 12, y + 4, name, anchor="end")
