@@ -45,8 +45,8 @@ TINY = replace(
     starts=1,
     idle_seconds=0.1,
     curve_sizes=(1, 100),
-    curve_rules=(3, 50),
-    curve_incidents=(100, 200),
+    curve_rules=(3,),
+    curve_incidents=(100,),
 )
 INTAKE = [f"{kind}, {size} a POST" for size in TINY.posts for kind in ("new", "changed", "unchanged")]
 
@@ -66,17 +66,14 @@ async def test_a_measure_gives_figures(name: str, peers: Peers, tmp_path: Path) 
         pytest.skip("NOT MEASURED: alerta is not here, see `make bench-peers`")
     figures = await MEASURES[name].measure(tmp_path, TINY, peers)
     assert figures
+    if name == "intake":
+        beside = [FLOOR] if peers.alertmanager is None else [FLOOR, ALERTMANAGER]
+        assert [(each.name, each.peer) for each in figures] == [(kind, peer) for kind in INTAKE for peer in beside]
     assert len({(each.name, each.peer) for each in figures}) == len(figures)
     numbers = [each.value for each in figures] + [each.peer_value for each in figures if each.peer_value is not None]
     assert all(math.isfinite(each) for each in numbers)
     # What is counted in ticks, in pages or on a file system in memory can be nothing.
     assert all(each.value > 0 for each in figures if each.unit in ("alerts/s", "ms", "µs"))
-
-
-async def test_intake_is_set_beside_the_floor_and_alertmanager(peers: Peers, tmp_path: Path) -> None:
-    figures = await MEASURES["intake"].measure(tmp_path, TINY, peers)
-    beside = [FLOOR] if peers.alertmanager is None else [FLOOR, ALERTMANAGER]
-    assert [(each.name, each.peer) for each in figures] == [(kind, peer) for kind in INTAKE for peer in beside]
 
 
 @pytest.mark.parametrize("name", ["alerta", "postgres"])
@@ -122,7 +119,7 @@ def test_a_multiplied_database_holds_together(tmp_path: Path) -> None:
     with closing(pysqlite3.dbapi2.connect(str(file))) as connection:
         connection.executescript(
             "CREATE TABLE alerts (id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE);"
-            "CREATE TABLE history (id INTEGER PRIMARY KEY, alert_id BIGINT NOT NULL REFERENCES alerts (id), at INTEGER);"
+            "CREATE TABLE history (id INTEGER PRIMARY KEY, alert_id BIGINT REFERENCES alerts (id), at BIGINT NOT NULL);"
             "CREATE INDEX history_at ON history (at);"
             "INSERT INTO alerts VALUES (1, x'aa'), (2, x'bb'); INSERT INTO history VALUES (1, 1, 7), (2, 2, 8);"
         )
