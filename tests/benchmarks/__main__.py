@@ -9,6 +9,7 @@ import io
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,10 @@ from tests.benchmarks.report import DOCUMENT, Report, Section
 from tests.benchmarks.sender import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
     from tests.benchmarks.effort import Effort
+    from tests.benchmarks.figures import Figure
     from tests.benchmarks.peers import Peers
 
 # In the checkout, which is on a disk: a folder for temporary files may be in memory.
@@ -34,11 +36,23 @@ async def _measure(names: Sequence[str], effort: Effort, peers: Peers) -> list[S
         started = time.monotonic()
         measure = MEASURES[name]
         with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=_FILES) as folder:
-            figures = await measure.measure(Path(folder), effort, peers)
+            figures = await _attempt(measure.measure(Path(folder), effort, peers))
         sections.append(Section(measure.title, figures, measure.drawn))
-        done = f"measured in {time.monotonic() - started:.0f} s" if figures else "left out"
-        sys.stderr.write(f"{name}: {done}\n")
+        done = "failed" if figures is None else "measured" if figures else "left out"
+        sys.stderr.write(f"{name}: {done} in {time.monotonic() - started:.0f} s\n")
     return sections
+
+
+async def _attempt(measured: Awaitable[list[Figure]]) -> list[Figure] | None:
+    """Measure; what fails is shown, and costs the others nothing."""
+    # The processes hand over what they printed when they end; it is wanted only where a measurement fails.
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            return await measured
+    except Exception:  # noqa: BLE001  a peer, or the daemon, can fail in any way
+        sys.stderr.write(f"{printed.getvalue()}{traceback.format_exc()}")
+        return None
 
 
 def _run(names: Sequence[str], effort: Effort, command: str) -> Report:
@@ -78,15 +92,11 @@ def main() -> int:
     write = arguments.write if arguments.write is not None else not (arguments.quick or arguments.only)
     given = [*(["--quick"] if arguments.quick else []), *(["--only", *arguments.only] if arguments.only else [])]
     command = f'make bench ARGS="{" ".join(given)}"' if given else "make bench"
-    # The processes hand over what they printed when they end; it is wanted only where a measurement fails.
-    printed = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(printed):
-            report = _run(names, QUICK if arguments.quick else FULL, command)
-    except Exception:
-        sys.stderr.write(printed.getvalue())
-        raise
+    report = _run(names, QUICK if arguments.quick else FULL, command)
     sys.stdout.write(f"\n{report.text()}")
+    if report.failed:
+        sys.stderr.write("Not everything could be measured, see above; nothing is written.\n")
+        return 1
     if write:
         report.write()
         sys.stderr.write(f"Written to {DOCUMENT.relative_to(ROOT)} and its picture beside it.\n")

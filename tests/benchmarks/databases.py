@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import io
 import tempfile
-from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ from sevrouter.config import ConfigurationError, load
 from tests.benchmarks.configuration import Configured
 from tests.benchmarks.contestants import alerta, sevrouter
 from tests.real.postgres import PASSWORD, USER, RealPostgres
+from tests.real.process import ProcessFailedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,10 +25,10 @@ OURS_THERE = "sevrouter on PostgreSQL"
 _DATABASE, _ALERTA_DATABASE = "sevrouter", "alerta"
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def open_postgres(installation: PostgresInstallation | None) -> AsyncIterator[RealPostgres | None]:
     """Start a server whose commits wait for the disk, as ours do on SQLite; None where there is none."""
-    async with AsyncExitStack() as stack:
+    async with contextlib.AsyncExitStack() as stack:
         if installation is None:
             yield None
         else:
@@ -46,15 +49,27 @@ def alerta_on_postgres(folder: Path, programs: Path, server: RealPostgres) -> Co
     return alerta(programs, server.dsn(_ALERTA_DATABASE), directory=folder)
 
 
-def why_not_on_postgres() -> str | None:
-    """Say why this sevrouter cannot keep its alerts in PostgreSQL; None where it can."""
+def why_not_on_postgres(installation: PostgresInstallation) -> str | None:
+    """Try to start sevrouter on PostgreSQL, and say why that cannot be; None where it can."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
             load(Configured(store=_store(folder, 5432)).write(folder))
+            # What the processes hand over when they end is not wanted here.
+            with contextlib.redirect_stdout(io.StringIO()):
+                asyncio.run(_start(folder, installation))
         except ConfigurationError as error:
             return "; ".join(problem.message for problem in error.problems)
+        except ProcessFailedError as error:
+            return str(error).strip().splitlines()[-1]
     return None
+
+
+async def _start(folder: Path, installation: PostgresInstallation) -> None:
+    async with open_postgres(installation) as server:
+        assert server is not None
+        async with on_postgres(folder, server).process:
+            pass
 
 
 def _store(folder: Path, port: int) -> dict[str, str]:

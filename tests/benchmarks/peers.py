@@ -50,7 +50,7 @@ def find_peers() -> Iterator[Peers]:
     with ExitStack() as stack:
         alertmanager = _attempt("Alertmanager", lambda: find_real("alertmanager"), missing)
         postgres = _attempt("PostgreSQL", lambda: stack.enter_context(find_postgres()), missing)
-        refused = why_not_on_postgres()
+        refused = why_not_on_postgres(postgres) if postgres is not None else None
         if refused is not None:
             missing.append(f"sevrouter on PostgreSQL: {refused}")
         has_alerta = os.access(ALERTA / "gunicorn", os.X_OK)

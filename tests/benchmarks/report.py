@@ -31,10 +31,10 @@ _FRAME = f"# Performance\n\n{BEGIN}\n{END}\n"
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What one measure found; `drawn` in the picture."""
+    """What one measure found, or None where it failed; `drawn` in the picture."""
 
     title: str
-    figures: Sequence[Figure]
+    figures: Sequence[Figure] | None
     drawn: bool
 
 
@@ -47,6 +47,11 @@ class Report:
     machine: str
     sections: Sequence[Section]
     missing: Sequence[str]
+
+    @property
+    def failed(self) -> bool:
+        """Tell whether a measure failed."""
+        return any(section.figures is None for section in self.sections)
 
     def text(self, *, image: str | None = None) -> str:
         """Write it in Markdown, perhaps with an image before the tables."""
@@ -62,7 +67,7 @@ class Report:
 
     def picture(self) -> str | None:
         """Draw it; None where nothing that is drawn was measured."""
-        drawn = [panel for each in self.sections if each.drawn for panel in panels(each.title, each.figures)]
+        drawn = [panel for each in self.sections if each.drawn for panel in panels(each.title, each.figures or ())]
         return picture(drawn) if drawn else None
 
     def write(self, document: Path = DOCUMENT) -> None:
