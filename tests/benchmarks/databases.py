@@ -61,7 +61,8 @@ def why_not_on_postgres(installation: PostgresInstallation) -> str | None:
         except ConfigurationError as error:
             return "; ".join(problem.message for problem in error.problems)
         except ProcessFailedError as error:
-            said = [line for line in str(error).splitlines() if line.strip() and "Warning" not in line]
+            # Python's own warnings come last, with lines of code that are set in.
+            said = [line for line in str(error).splitlines() if line[:1].strip() and "Warning" not in line]
             return said[-1]
     return None
 
