@@ -400,12 +400,23 @@ class _Taking:
             at=self._now,
             reading=verdict.grades[0].reading if verdict is not None else None,
             with_content=tells_content and (before is None or before.content != alert.content),
+            of_content_only=before is not None and fires and _is_same_but_for_content(before, record),
         )
 
 
 def _is_graded(record: AlertRecord, routing: Routing) -> bool:
     """Whether what the configuration makes of an alert is known."""
     return record.status is AlertStatus.RESOLVED or record.graded_by == routing.config_hash
+
+
+def _is_same_but_for_content(before: AlertRecord, after: AlertRecord) -> bool:
+    return (
+        before.status is after.status
+        and before.sev is after.sev
+        and before.unsure == after.unsure
+        and before.incident_id == after.incident_id
+        and before.starts_at == after.starts_at
+    )
 
 
 def _differs(record: AlertRecord | None, verdict: Verdict) -> bool:

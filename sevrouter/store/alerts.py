@@ -107,13 +107,16 @@ class Alerts:
 
     def find(self) -> list[AlertRecord]:
         """Read what is expected and not remembered; what is remembered may be out of date until `verify`."""
-        remembered = self._memory.records
-        places = (remembered, self._read, self._absent)
-        unknown = [each for each in self._wanted if not any(each in known for known in places)]
+        remembered, read, absent = self._memory.records, self._read, self._absent
+        unknown = [each for each in self._wanted if each not in remembered and each not in read and each not in absent]
         if unknown:
             self._select(unknown)
-            self._absent.update(each for each in unknown if each not in self._read)
-        return [found for each in self._wanted if (found := self._read.get(each) or remembered.get(each))]
+            absent.update(each for each in unknown if each not in read)
+        if not self._is_shared:
+            # Nobody else writes, so there is nothing to hold on to.
+            self._wanted = set()
+            return []
+        return [found for each in self._wanted if (found := read.get(each) or remembered.get(each))]
 
     def verify(self) -> None:
         """Compare what is expected with the database, where others write to it too."""
@@ -134,19 +137,21 @@ class Alerts:
 
     def records(self, digests: Iterable[bytes]) -> dict[bytes, AlertRecord]:
         """What is remembered of the alerts with these digests; those never seen are left out."""
-        digests = list(digests)
-        sources = [self._changed, self._read]
-        if not self._is_shared:
-            sources.append(self._memory.records)
-        places = (*sources, self._absent)
-        self._wanted.update(each for each in digests if not any(each in known for known in places))
-        if self._wanted:
+        changed, read, absent = self._changed, self._read, self._absent
+        remembered = {} if self._is_shared else self._memory.records
+        found: dict[bytes, AlertRecord] = {}
+        unknown: list[bytes] = []
+        for digest in digests:
+            record = changed.get(digest) or read.get(digest) or remembered.get(digest)
+            if record is not None:
+                found[digest] = record
+            elif digest not in absent:
+                unknown.append(digest)
+        if unknown:
+            self._wanted.update(unknown)
             self.find()
             self.verify()
-        missing = digests
-        found: dict[bytes, AlertRecord] = {}
-        for source in sources:
-            missing = [each for each in missing if not _copy(each, source, found)]
+            found.update((each, read[each]) for each in unknown if each in read)
         return found
 
     def sighted(self, sightings: Iterable[bytes]) -> list[AlertRecord]:
@@ -165,7 +170,11 @@ class Alerts:
         return self._read.get(digest) if self._is_shared else self._memory.records.get(digest)
 
     def save(self, entries: Sequence[HistoryEntry]) -> None:
-        """Write alerts as they are now, and the history of it; labels only of those never seen before."""
+        """Write alerts as they are now, and the history of it; labels only of those never seen before.
+
+        Where only the content has changed the history alone is written: a process that does not remember it takes
+        the next sending for one more change, which does no harm.
+        """
         unseen = [each for each in entries if each.record.id is None]
         if unseen:
             numbers = take_ids(self._connection, self._memory, "alerts", len(unseen))
@@ -175,11 +184,13 @@ class Alerts:
                 self._new.append(_alert(number, entry))
         for entry in entries:
             if entry.record.id is not None:
-                self._stage(entry.record)
+                self._stage(entry.record, is_written=not entry.of_content_only)
             self._entries.append(_history_row(self._changed[entry.record.digest].id or 0, entry))
 
-    def _stage(self, record: AlertRecord) -> None:
-        self._changed[record.digest] = self._unwritten[record.digest] = record
+    def _stage(self, record: AlertRecord, *, is_written: bool = True) -> None:
+        self._changed[record.digest] = record
+        if is_written or record.digest in self._unwritten:
+            self._unwritten[record.digest] = record
 
     def recall(self, records: Iterable[AlertRecord]) -> None:
         """Remember how alerts were sent and graded that have not changed otherwise; nothing of it is written."""
@@ -218,14 +229,6 @@ class Alerts:
         for row in select_in(self._connection, _BY_DIGEST, "bytea", digests):
             record = _record(*row)
             self._read[record.digest] = record
-
-
-def _copy(digest: bytes, source: dict[bytes, AlertRecord], found: dict[bytes, AlertRecord]) -> bool:
-    record = source.get(digest)
-    if record is None:
-        return False
-    found[digest] = record
-    return True
 
 
 def _alert(number: int, entry: HistoryEntry) -> tuple[Any, ...]:
