@@ -186,9 +186,13 @@ def _alert(member: Any, received_at: datetime) -> Alert:
     )
 
 
+# An enum's own `value` is slow to get at, and alerts come by the thousand.
+_RESOLVED = AlertStatus.RESOLVED.value
+
+
 def _status(value: Any) -> AlertStatus:
     # Whatever is not plainly resolved may still be burning.
-    return AlertStatus.RESOLVED if value == AlertStatus.RESOLVED.value else AlertStatus.FIRING
+    return AlertStatus.RESOLVED if value == _RESOLVED else AlertStatus.FIRING
 
 
 def _annotations(value: Any) -> dict[str, str]:
