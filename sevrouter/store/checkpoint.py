@@ -17,10 +17,8 @@ log = structlog.get_logger()
 
 # Seconds between two looks at the log.
 _EVERY = 1.0
-# Bytes. A smaller log is left alone, for its pages will be written again; a larger one is begun anew, for which
-# writers have to wait, once what could be brought back beside them is.
+# Bytes. A smaller log is left alone, for its pages will be written again.
 _WORTH_WHILE = 8 * 2**20
-_LARGE = 64 * 2**20
 
 
 class Checkpointer:
@@ -50,16 +48,17 @@ class Checkpointer:
                 self._failing = True
 
     def look(self) -> None:
-        """Checkpoint where the log is worth it."""
-        size = self._size()
-        if size < _WORTH_WHILE:
+        """Checkpoint where the log is worth it.
+
+        Only what needs nobody to wait: to begin the log anew is for the writer, who would otherwise take it for
+        somebody else's writing.
+        """
+        if self._size() < _WORTH_WHILE:
             return
         with self._engine.connect() as connection:
-            raw = connection.connection.cursor()
-            raw.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            if size >= _LARGE:
-                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            raw.close()
+            cursor = connection.connection.cursor()
+            cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            cursor.close()
 
     def _size(self) -> int:
         return self._log.stat().st_size if self._log.exists() else 0

@@ -40,8 +40,9 @@ _OWN_FAULT = (
     DataError, IntegrityError, InterfaceError, ProgrammingError, pysqlite3.dbapi2.DataError,
     pysqlite3.dbapi2.IntegrityError, pysqlite3.dbapi2.InterfaceError, pysqlite3.dbapi2.ProgrammingError,
 )  # fmt: skip
-# Pages of the write-ahead log at which a commit checkpoints itself, where nobody did it before.
-MOST_LOGGED = 50_000
+# Pages of the write-ahead log, 64 MiB, at which a commit checkpoints what is left: beside ceaseless writes there is
+# always something left.
+MOST_LOGGED = 16_384
 # Milliseconds that a statement waits for another process' lock, such as the command line's.
 BUSY_TIMEOUT = 5_000
 
