@@ -106,7 +106,7 @@ def read_payload(body: bytes, *, received_at: datetime, is_remembered: Callable[
 
 # The digest of a label set by the hash of its text: a busy Alertmanager sends the same ones for hours.
 _identities: dict[bytes, bytes] = {}
-MOST_IDENTITIES = 200_000
+MOST_IDENTITIES = 100_000
 
 
 def _identity(text: msgspec.Raw, labels: dict[str, str]) -> bytes:
