@@ -31,6 +31,7 @@ class Transaction:
 
     def __init__(self, connection: Connection, memory: Memory) -> None:
         self._connection = connection
+        self._memory = memory
         self._alerts = Alerts(connection, memory)
         self._incidents = Incidents(connection, memory, self.flush)
         self._outbox = Outbox(connection, memory, self.flush)
@@ -80,6 +81,8 @@ class Transaction:
         """Forget what this was about: it did not come to be, and what was remembered may be why."""
         self._alerts.distrust()
         self._incidents.distrust()
+        # Others may have got them by now: where a database is moved or restored, numbers begin anew.
+        self._memory.free_ids.clear()
 
     def touch(self) -> None:
         """Write something that leaves no trace: proof that this store can be written."""
