@@ -21,6 +21,7 @@ from sevrouter.store.errors import ConflictError, StoreError, StoreUnavailableEr
 from sevrouter.store.listener import Listener
 from sevrouter.store.memory import Memory
 from sevrouter.store.migrate import Migration, migrate
+from sevrouter.store.tables import metadata
 from sevrouter.store.transaction import Transaction
 from sevrouter.store.writer import Trouble, Writer
 
@@ -56,9 +57,7 @@ class PostgresDatabase:
     def __init__(self, connector: Connector) -> None:
         self.connector = connector
         self._loop = asyncio.new_event_loop()
-        self._engine: Engine = create_async_engine(
-            "postgresql+asyncpg://", async_creator=connector.connect, poolclass=NullPool
-        ).sync_engine
+        self._engine = _engine(connector)
 
     def __str__(self) -> str:
         return self.connector.name
@@ -97,7 +96,8 @@ class PostgresDatabase:
         except StoreError:
             raise
         except Exception as error:
-            if trouble(error) is Trouble.OWN:
+            # What the database itself refuses, a table that is not there say, is no fault of a work that only asks.
+            if trouble(error) is Trouble.OWN and not isinstance(error, SQLAlchemyError):
                 raise
             raise StoreUnavailableError(f"{self}: {_reason(error)}") from error
 
@@ -107,14 +107,33 @@ class PostgresDatabase:
         Raises SchemaTooNewError or StoreUnavailableError.
         """
 
-        def run() -> list[Migration]:
-            with self._engine.connect() as connection, connection.begin():
-                # A large table takes its time, and so may the replica that we wait for.
-                connection.execute(text("SET LOCAL statement_timeout = 0"))
-                connection.execute(text("SET LOCAL lock_timeout = 0"))
-                if self.connector.schema is not None:
-                    connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{self.connector.schema}"'))
-                return migrate(connection, now=datetime.now(UTC))
+        return self._patiently(self._migrate)
+
+    def alone(self, work: Callable[[Connection], T], *, keep: bool) -> T:
+        """Run a work on this version's schema, while others can only read. Raises StoreError."""
+
+        def run(connection: Connection) -> T:
+            self._migrate(connection)
+            tables = ", ".join(name for name in metadata.tables)
+            connection.execute(text(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE"))
+            result = work(connection)
+            if not keep:
+                connection.rollback()
+            return result
+
+        return self._patiently(run)
+
+    def _migrate(self, connection: Connection) -> list[Migration]:
+        if self.connector.schema is not None:
+            connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{self.connector.schema}"'))
+        return migrate(connection, now=datetime.now(UTC))
+
+    def _patiently(self, work: Callable[[Connection], T]) -> T:
+        engine = _engine(self.connector.patient())
+
+        def run() -> T:
+            with engine.connect() as connection, connection.begin():
+                return work(connection)
 
         try:
             return self.call(run)
@@ -201,6 +220,10 @@ class PostgresStore:
         self._readers.shutdown()
         self._writing.close()
         self._reading.close()
+
+
+def _engine(connector: Connector) -> Engine:
+    return create_async_engine("postgresql+asyncpg://", async_creator=connector.connect, poolclass=NullPool).sync_engine
 
 
 def trouble(error: Exception) -> Trouble:
