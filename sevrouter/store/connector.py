@@ -98,7 +98,7 @@ class Connector:
         try:
             return self.password() if self.password is not None else ""
         except ValueError as error:
-            raise ConnectionError(f"no password: {error}") from error
+            raise ConnectionError(f"no password: {error}") from None
 
 
 def _milliseconds(time: timedelta) -> str:
