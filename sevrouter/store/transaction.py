@@ -87,8 +87,10 @@ class Transaction:
     def touch(self) -> None:
         """Write something that leaves no trace: proof that this store can be written."""
         if is_postgres(self._connection):
-            # A standby has no number for a transaction to give out.
+            # A standby has no number for a transaction to give out; with one, a commit goes to the disk. Where only
+            # the session may not write that would be given all the same, but no row may be deleted there.
             self._connection.execute(select(func.pg_current_xact_id()))
+            self._connection.execute(delete(migrations).where(migrations.c.version == _NO_MIGRATION))
             return
         # Neither a transaction without a change nor a row written as it is would reach the disk.
         self._connection.execute(insert(migrations).values(version=_NO_MIGRATION))
