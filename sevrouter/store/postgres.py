@@ -46,6 +46,7 @@ _CONFLICTS = ("40P01", "40001", "55P03", "23505", "23503")
 _LOST = ("08", "53", "57P", "XX", "28", "25006", "0A000")
 # What was too slow for `statement_timeout` would be so again.
 _CANCELLED = "57014"
+_SCHEMA = "SELECT count(*) FROM pg_namespace WHERE nspname = $1"
 # How long a start waits for a database that is away.
 _START = tenacity.stop_after_delay(30)
 _BETWEEN = tenacity.wait_exponential_jitter(multiplier=0.2, max=3)
@@ -124,8 +125,10 @@ class PostgresDatabase:
         return self._patiently(run)
 
     def _migrate(self, connection: Connection) -> list[Migration]:
-        if self.connector.schema is not None:
-            connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{self.connector.schema}"'))
+        schema = self.connector.schema
+        if schema is not None and not connection.exec_driver_sql(_SCHEMA, (schema,)).scalar():
+            # Not asked for where it is there: even `IF NOT EXISTS` needs a leave to make schemas.
+            connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
         return migrate(connection, now=datetime.now(UTC))
 
     def _patiently(self, work: Callable[[Connection], T]) -> T:
@@ -243,9 +246,12 @@ def trouble(error: Exception) -> Trouble:
 def _is_of_the_driver(cause: BaseException | None) -> bool:
     # SQLAlchemy wraps the driver's error once more. A value of the wrong type is the fault of who gave it.
     of_driver = getattr(cause, "__cause__", None) or cause
+    if isinstance(of_driver, OSError):
+        # First, because a certificate that is refused is a ValueError, too.
+        return True
     if isinstance(of_driver, asyncpg.exceptions.DataError | ValueError | TypeError):
         return False
-    return isinstance(of_driver, asyncpg.InterfaceError | asyncpg.InternalClientError | OSError | TimeoutError)
+    return isinstance(of_driver, asyncpg.InterfaceError | asyncpg.InternalClientError)
 
 
 def _reason(error: Exception) -> str:
