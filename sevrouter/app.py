@@ -140,7 +140,7 @@ async def serve(configuration: Configuration, options: Options) -> None:
         signals = _Signals(stack)
         metrics = Metrics()
         metrics.show_build(sqlite=sqlite_version())
-        # In a thread: to wait for a database must not keep signals waiting.
+        # In a thread, because PostgreSQL's driver needs a loop, and this thread has ours. It may take a while, too.
         store = await asyncio.to_thread(open_store, configuration.store, shadow=options.shadow)
         stack.callback(store.close)
         transports = {name: await stack.enter_async_context(open_transport()) for name in INTEGRATIONS}

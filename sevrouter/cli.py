@@ -28,6 +28,11 @@ Examples:
   sevrouter explain severity=critical service=checkout -a users_affected_percent=12%
   sevrouter explain --payload webhook.json --json
   sevrouter explain severity=critical --expect SEV-2"""
+_MIGRATE_EXAMPLES = """\
+To move from one machine's file to PostgreSQL for several: stop sevrouter, write the new store.url, its password_file
+and tls into the configuration, move, and start again.
+  sevrouter migrate --from sqlite:sevrouter.db --to postgresql://sevrouter@db.example/sevrouter
+The new database has to be empty. It gets all or nothing; the old one stays as it is."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -120,8 +125,25 @@ def _add_listing(command: argparse.ArgumentParser) -> None:
 
 
 def _add_migrate(commands: Subparsers, config: argparse.ArgumentParser) -> None:
-    migrate = commands.add_parser("migrate", parents=[config], help="bring the database to this version's schema")
+    migrate = commands.add_parser(
+        "migrate",
+        parents=[config],
+        help="bring the database to this version's schema, or move it to another one",
+        epilog=_MIGRATE_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     migrate.add_argument("--shadow", action="store_true", help="that of serve --shadow")
+    for option, name, does in (
+        ("--from", "source", "move all that is in this one"),
+        ("--to", "target", "move it here"),
+    ):
+        migrate.add_argument(
+            option,
+            dest=name,
+            metavar="STORE",
+            help=f"{does}: sqlite:FILE, the configuration's postgresql://…, or another configuration "
+            "(default: the store of --config)",
+        )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -138,6 +160,8 @@ def run(arguments: argparse.Namespace) -> int:
             from sevrouter.commands.looking import incidents as command  # noqa: PLC0415
         case "dead-letters":
             from sevrouter.commands.looking import dead_letters as command  # noqa: PLC0415
+        case "migrate" if arguments.source is not None or arguments.target is not None:
+            from sevrouter.commands.moving import move as command  # noqa: PLC0415
         case _:
             from sevrouter.commands.looking import migrate as command  # noqa: PLC0415
     return command(arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +26,10 @@ TIME = "%Y-%m-%d %H:%M:%S"
 
 def incidents(arguments: argparse.Namespace) -> int:
     """List incidents, or show one with its timeline; 1 where that one does not exist."""
-    database = _existing(arguments)
-    if arguments.id is not None:
-        return _show_one(database, arguments.id, as_json=arguments.json)
-    listed = database.read_once(lambda tx: tx.incidents.listed(with_resolved=arguments.all, most=arguments.most))
+    with closing(_existing(arguments)) as database:
+        if arguments.id is not None:
+            return _show_one(database, arguments.id, as_json=arguments.json)
+        listed = database.read_once(lambda tx: tx.incidents.listed(with_resolved=arguments.all, most=arguments.most))
     if arguments.json:
         say(json.dumps([_incident_json(each) for each in listed], indent=2))
         return GOOD
@@ -83,12 +84,12 @@ def _entry_json(entry: TimelineEntry) -> dict[str, Any]:
 
 def dead_letters(arguments: argparse.Namespace) -> int:
     """List what was given up, or put it back into the outbox; listing gives 1 where there is any."""
-    database = _existing(arguments)
-    if arguments.action == "retry":
-        return _retry(arguments, database)
-    if arguments.ids or arguments.every:
-        raise CommandError("to list dead letters, name none")
-    listed = database.read_once(lambda tx: tx.outbox.dead_letters(most=arguments.most))
+    with closing(_existing(arguments)) as database:
+        if arguments.action == "retry":
+            return _retry(arguments, database)
+        if arguments.ids or arguments.every:
+            raise CommandError("to list dead letters, name none")
+        listed = database.read_once(lambda tx: tx.outbox.dead_letters(most=arguments.most))
     if arguments.json:
         say(json.dumps([_dead_letter_json(each) for each in listed], indent=2))
         return NO if listed else GOOD
@@ -128,9 +129,9 @@ def _retry(arguments: argparse.Namespace, database: Database) -> int:
 def migrate(arguments: argparse.Namespace) -> int:
     """Bring the database to this version's schema, and say what was done."""
     configuration = load_config(arguments.config, secrets=False)
-    database = open_database(configuration.store, shadow=arguments.shadow)
-    for step in database.migrate():
-        say(f"applied {step.version:04} {step.name}")
+    with closing(open_database(configuration.store, shadow=arguments.shadow)) as database:
+        for step in database.migrate():
+            say(f"applied {step.version:04} {step.name}")
     say(f"{database}: the schema is current")
     return GOOD
 

@@ -6,7 +6,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ _DEAD_AFTER = 15_000  # milliseconds that what was sent may go unacknowledged
 _LONGEST_PAUSE = timedelta(seconds=60)
 # Our own patience ends a little after the server's, whose error says more.
 _GRACE = timedelta(seconds=2)
+_NEVER = timedelta()
 
 _DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 
@@ -62,6 +63,10 @@ class Connector:
     statement_timeout: timedelta
     lock_timeout: timedelta
 
+    def patient(self) -> Connector:
+        """The same without an end to a statement: a large table takes its time, and so may who is before us."""
+        return replace(self, statement_timeout=_NEVER, lock_timeout=_NEVER)
+
     async def connect(self, **_options: Any) -> asyncpg.Connection[Any]:
         """Open a connection to the first host that takes writes. Raises OSError, TimeoutError or PostgresError."""
         settings = {
@@ -77,10 +82,10 @@ class Connector:
             port=[port for _, port in self.hosts],
             user=self.user,
             database=self.database,
-            password=self.password or "",
+            password=self._password(),
             ssl=self.tls.context() if self.tls else False,
             timeout=self.connect_timeout.total_seconds(),
-            command_timeout=(self.statement_timeout + _GRACE).total_seconds(),
+            command_timeout=(self.statement_timeout + _GRACE).total_seconds() if self.statement_timeout else None,
             target_session_attrs=SessionAttribute.read_write,
             server_settings=settings,
         )
@@ -88,6 +93,12 @@ class Connector:
         # What is answered with 200 has to be on disk, whatever others in the same server can do without.
         await connection.execute(_DURABLE)
         return connection
+
+    def _password(self) -> str:
+        try:
+            return self.password() if self.password is not None else ""
+        except ValueError as error:
+            raise ConnectionError(f"no password: {error}") from None
 
 
 def _milliseconds(time: timedelta) -> str:

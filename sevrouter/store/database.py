@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sqlalchemy import Connection
+
     from sevrouter.store.migrate import Migration
     from sevrouter.store.transaction import Transaction
 
@@ -26,6 +28,13 @@ class Database(Protocol):
 
     def migrate(self) -> list[Migration]:
         """Bring it to this version's schema, and return the steps that were missing."""
+        ...
+
+    def alone(self, work: Callable[[Connection], T], *, keep: bool) -> T:
+        """Run a work on this version's schema in one transaction, while nobody else may change anything.
+
+        Without `keep` nothing stays of what it changed, nor of the steps that were missing.
+        """
         ...
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ StoreError
 ├── StoreBusyError          more waits to be written than is sensible: ask again
 ├── StoreInUseError         another process has this database
 ├── SchemaTooNewError       a newer version made this database
+├── MoveError               what is in one database cannot be moved into another
 └── ConflictError           another replica wrote it first: run the work again
 """
 
@@ -49,6 +50,10 @@ class SchemaTooNewError(StoreError):
 
     def __init__(self, found: int, known: int) -> None:
         super().__init__(f"the database has schema {found}, this version knows up to {known}: run the newer version")
+
+
+class MoveError(StoreError):
+    """What is in one database cannot be moved into another; both are as they were."""
 
 
 class ConflictError(StoreError):

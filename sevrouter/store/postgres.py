@@ -21,6 +21,7 @@ from sevrouter.store.errors import ConflictError, StoreError, StoreUnavailableEr
 from sevrouter.store.listener import Listener
 from sevrouter.store.memory import Memory
 from sevrouter.store.migrate import Migration, migrate
+from sevrouter.store.tables import metadata
 from sevrouter.store.transaction import Transaction
 from sevrouter.store.writer import Trouble, Writer
 
@@ -45,6 +46,7 @@ _CONFLICTS = ("40P01", "40001", "55P03", "23505", "23503")
 _LOST = ("08", "53", "57P", "XX", "28", "25006", "0A000")
 # What was too slow for `statement_timeout` would be so again.
 _CANCELLED = "57014"
+_SCHEMA = "SELECT count(*) FROM pg_namespace WHERE nspname = $1"
 # How long a start waits for a database that is away.
 _START = tenacity.stop_after_delay(30)
 _BETWEEN = tenacity.wait_exponential_jitter(multiplier=0.2, max=3)
@@ -56,9 +58,7 @@ class PostgresDatabase:
     def __init__(self, connector: Connector) -> None:
         self.connector = connector
         self._loop = asyncio.new_event_loop()
-        self._engine: Engine = create_async_engine(
-            "postgresql+asyncpg://", async_creator=connector.connect, poolclass=NullPool
-        ).sync_engine
+        self._engine = _engine(connector)
 
     def __str__(self) -> str:
         return self.connector.name
@@ -97,7 +97,8 @@ class PostgresDatabase:
         except StoreError:
             raise
         except Exception as error:
-            if trouble(error) is Trouble.OWN:
+            # What the database itself refuses, a table that is not there say, is no fault of a work that only asks.
+            if trouble(error) is Trouble.OWN and not isinstance(error, SQLAlchemyError):
                 raise
             raise StoreUnavailableError(f"{self}: {_reason(error)}") from error
 
@@ -107,14 +108,35 @@ class PostgresDatabase:
         Raises SchemaTooNewError or StoreUnavailableError.
         """
 
-        def run() -> list[Migration]:
-            with self._engine.connect() as connection, connection.begin():
-                # A large table takes its time, and so may the replica that we wait for.
-                connection.execute(text("SET LOCAL statement_timeout = 0"))
-                connection.execute(text("SET LOCAL lock_timeout = 0"))
-                if self.connector.schema is not None:
-                    connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{self.connector.schema}"'))
-                return migrate(connection, now=datetime.now(UTC))
+        return self._patiently(self._migrate)
+
+    def alone(self, work: Callable[[Connection], T], *, keep: bool) -> T:
+        """Run a work on this version's schema, while others can only read. Raises StoreError."""
+
+        def run(connection: Connection) -> T:
+            self._migrate(connection)
+            tables = ", ".join(name for name in metadata.tables)
+            connection.execute(text(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE"))
+            result = work(connection)
+            if not keep:
+                connection.rollback()
+            return result
+
+        return self._patiently(run)
+
+    def _migrate(self, connection: Connection) -> list[Migration]:
+        schema = self.connector.schema
+        if schema is not None and not connection.exec_driver_sql(_SCHEMA, (schema,)).scalar():
+            # Not asked for where it is there: even `IF NOT EXISTS` needs a leave to make schemas.
+            connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
+        return migrate(connection, now=datetime.now(UTC))
+
+    def _patiently(self, work: Callable[[Connection], T]) -> T:
+        engine = _engine(self.connector.patient())
+
+        def run() -> T:
+            with engine.connect() as connection, connection.begin():
+                return work(connection)
 
         try:
             return self.call(run)
@@ -203,6 +225,10 @@ class PostgresStore:
         self._reading.close()
 
 
+def _engine(connector: Connector) -> Engine:
+    return create_async_engine("postgresql+asyncpg://", async_creator=connector.connect, poolclass=NullPool).sync_engine
+
+
 def trouble(error: Exception) -> Trouble:
     """Say what an error of PostgreSQL, its driver or the network between means for the transaction."""
     cause = error.orig if isinstance(error, DBAPIError) else error
@@ -220,9 +246,12 @@ def trouble(error: Exception) -> Trouble:
 def _is_of_the_driver(cause: BaseException | None) -> bool:
     # SQLAlchemy wraps the driver's error once more. A value of the wrong type is the fault of who gave it.
     of_driver = getattr(cause, "__cause__", None) or cause
+    if isinstance(of_driver, OSError):
+        # First, because a certificate that is refused is a ValueError, too.
+        return True
     if isinstance(of_driver, asyncpg.exceptions.DataError | ValueError | TypeError):
         return False
-    return isinstance(of_driver, asyncpg.InterfaceError | asyncpg.InternalClientError | OSError | TimeoutError)
+    return isinstance(of_driver, asyncpg.InterfaceError | asyncpg.InternalClientError)
 
 
 def _reason(error: Exception) -> str:

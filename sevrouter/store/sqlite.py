@@ -173,6 +173,21 @@ class SqliteDatabase:
         """Bring it to this version's schema, and return the steps that were missing; no daemon may have it."""
         return migrate_file(self.path)
 
+    def alone(self, work: Callable[[Connection], T], *, keep: bool) -> T:
+        """Run a work on this version's schema, with the file for us alone. Raises StoreError."""
+        lock = _locked(self.path)
+        try:
+            with self._engine.connect() as connection, connection.begin() as transaction:
+                migrate(connection, now=datetime.now(UTC))
+                result = work(connection)
+                if not keep:
+                    transaction.rollback()
+                return result
+        except SQLAlchemyError as error:
+            raise StoreUnavailableError(f"{self}: {getattr(error, 'orig', error)}") from error
+        finally:
+            os.close(lock)
+
     def close(self) -> None:
         """Let go of the file."""
         self.engine.dispose()
@@ -216,11 +231,10 @@ def _take(path: Path) -> tuple[int, Engine, list[Migration]]:
     try:
         with engine.connect() as connection, connection.begin():
             applied = migrate(connection, now=datetime.now(UTC))
-    except SQLAlchemyError as error:
+    except BaseException as error:
         os.close(lock)
-        raise StoreUnavailableError(f"{path}: {getattr(error, 'orig', error)}") from error
-    except BaseException:
-        os.close(lock)
+        if isinstance(error, SQLAlchemyError):
+            raise StoreUnavailableError(f"{path}: {getattr(error, 'orig', error)}") from error
         raise
     return lock, engine, applied
 

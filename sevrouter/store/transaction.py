@@ -31,6 +31,7 @@ class Transaction:
 
     def __init__(self, connection: Connection, memory: Memory) -> None:
         self._connection = connection
+        self._memory = memory
         self._alerts = Alerts(connection, memory)
         self._incidents = Incidents(connection, memory, self.flush)
         self._outbox = Outbox(connection, memory, self.flush)
@@ -80,12 +81,16 @@ class Transaction:
         """Forget what this was about: it did not come to be, and what was remembered may be why."""
         self._alerts.distrust()
         self._incidents.distrust()
+        # Others may have got them by now: where a database is moved or restored, numbers begin anew.
+        self._memory.free_ids.clear()
 
     def touch(self) -> None:
         """Write something that leaves no trace: proof that this store can be written."""
         if is_postgres(self._connection):
-            # A standby has no number for a transaction to give out.
+            # A standby has no number for a transaction to give out; with one, a commit goes to the disk. Where only
+            # the session may not write that would be given all the same, but no row may be deleted there.
             self._connection.execute(select(func.pg_current_xact_id()))
+            self._connection.execute(delete(migrations).where(migrations.c.version == _NO_MIGRATION))
             return
         # Neither a transaction without a change nor a row written as it is would reach the disk.
         self._connection.execute(insert(migrations).values(version=_NO_MIGRATION))

@@ -218,7 +218,7 @@ class Writer:
 
     def _fail(self, batch: list[_Item], error: Exception) -> None:
         known = error if isinstance(error, StoreUnavailableError) else None
-        reason = known.reason if known else str(getattr(error, "orig", None) or type(error).__name__)
+        reason = known.reason if known else str(getattr(error, "orig", None) or error) or type(error).__name__
         if not self._failing:
             log.error("store_unavailable", reason=reason)
         self._failing = True

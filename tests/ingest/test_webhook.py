@@ -26,7 +26,9 @@ from tests.real.payloads import alert, webhook
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from datetime import datetime
 
+    from sevrouter.engine.intake import Webhook
     from sevrouter.store.sqlite import SqliteStore
 
 GOOD = json.dumps(webhook([alert()])).encode()
@@ -297,16 +299,18 @@ async def test_what_cannot_be_stored_is_asked_for_again(
     assert await counts(door.store, "alerts", "deliveries") == {"alerts": 1, "deliveries": 2}
 
 
-async def test_a_locked_database_is_a_503_and_nothing_is_lost(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    await door.store.write(lambda tx: tx.alerts._connection.exec_driver_sql("PRAGMA busy_timeout = 20").close())
+async def test_a_locked_database_is_a_503_and_nothing_is_lost(sqlite_store: SqliteStore) -> None:
+    await sqlite_store.write(lambda tx: tx.alerts._connection.exec_driver_sql("PRAGMA busy_timeout = 20").close())
     import pysqlite3.dbapi2  # noqa: PLC0415
 
-    other = pysqlite3.dbapi2.connect(str(door.store.path), isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    assert await door.post(GOOD) == 503
-    other.execute("ROLLBACK")
-    other.close()
-    assert await door.post(GOOD) == 200
+    other = pysqlite3.dbapi2.connect(str(sqlite_store.path), isolation_level=None)
+    async with Door(sqlite_store) as door:
+        other.execute("BEGIN IMMEDIATE")
+        assert await door.post(GOOD) == 503
+        other.execute("ROLLBACK")
+        other.close()
+        assert await door.post(GOOD) == 200
+        assert await counts(sqlite_store, "alerts") == {"alerts": 1}
 
 
 async def test_a_large_body_is_read_beside_the_loop(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -387,7 +391,7 @@ def counted(door: Door) -> dict[str, float]:
         "firing": door.stage.metric("alerts_total", status="firing"),
         "duplicates": door.stage.metric("duplicate_alerts_total"),
         "graded": door.graded(),
-        "quarantined": door.stage.metric("quarantined_total"),
+        "quarantined": door.stage.metric("quarantined_bodies_total"),
     }
 
 
@@ -424,9 +428,14 @@ async def test_what_has_to_be_read_whole_after_all_is_quarantined_and_counted_on
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await door.post(webhook([A], truncatedAlerts=1)) == 200
-    wholes: list[object] = []
+    wholes: list[bytes] = []
     whole = webhook_module._whole
-    monkeypatch.setattr(webhook_module, "_whole", lambda *read: wholes.append(read) or whole(*read))
+
+    def noted(body: bytes, received_at: datetime) -> Webhook:
+        wholes.append(body)
+        return whole(body, received_at)
+
+    monkeypatch.setattr(webhook_module, "_whole", noted)
     assert await door.post({"version": "4", "alerts": [A, BAD]}) == 200
     assert len(wholes) == 1, "alerts were left out, so all of it is looked at"
     ((_, raw),) = await door.quarantined()
