@@ -158,17 +158,9 @@ class PostgresStore:
 
         Raises SchemaTooNewError, or StoreUnavailableError where it cannot be used.
         """
-        database = PostgresDatabase(connector)
-        again = tenacity.Retrying(
-            stop=_START, wait=_BETWEEN, retry=tenacity.retry_if_exception_type(StoreUnavailableError),
-            before_sleep=_say_that_it_is_away, reraise=True,
-        )  # fmt: skip
-        try:
-            again(database.migrate)
-            for doubt in database.doubts():
-                log.warning("store_may_lose_alerts", reason=doubt, store=connector.name)
-        finally:
-            database.close()
+        # In a thread, for who opens it has a loop running in this one.
+        with ThreadPoolExecutor(1, thread_name_prefix="store-opening") as thread:
+            thread.submit(_prepare, connector).result()
         return cls(connector)
 
     async def write(self, work: Callable[[Transaction], T], *, ahead: Callable[[Transaction], None] | None = None) -> T:
@@ -201,6 +193,20 @@ class PostgresStore:
         self._readers.shutdown()
         self._writing.close()
         self._reading.close()
+
+
+def _prepare(connector: Connector) -> None:
+    database = PostgresDatabase(connector)
+    again = tenacity.Retrying(
+        stop=_START, wait=_BETWEEN, retry=tenacity.retry_if_exception_type(StoreUnavailableError),
+        before_sleep=_say_that_it_is_away, reraise=True,
+    )  # fmt: skip
+    try:
+        again(database.migrate)
+        for doubt in database.doubts():
+            log.warning("store_may_lose_alerts", reason=doubt, store=connector.name)
+    finally:
+        database.close()
 
 
 def trouble(error: Exception) -> Trouble:
