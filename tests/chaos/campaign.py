@@ -46,8 +46,9 @@ async def campaign(installation: PostgresInstallation, folder: Path, *, kills: i
         stored = await asyncio.to_thread(records.read, stage.postgres)
         ledger.figures |= {"seed": seed, "killed": faults.killed, "seconds of faults": round(tormented)}
         ledger.figures |= dict(faults.counts.most_common()) | _answers(senders)
-        troubles = [trouble for replica in stage.replicas for trouble in replica.troubles]
-        books.check(ledger, stored, senders.groups, stage.vendors, troubles)
+        ledger.figures["vendors: 503"] = sum(day.busy for day in stage.vendors.days)
+        ledger.figures["vendors: answer lost"] = sum(day.lost for day in stage.vendors.days)
+        books.check(ledger, stored, senders.groups, stage.vendors, _workers(stage))
         for replica in stage.replicas:
             if (code := await replica.terminate()) != 0:
                 ledger.violated("a healthy replica ends in good order", f"{replica.name} ended with {code}")
@@ -81,6 +82,18 @@ async def _drain(stage: Stage, ledger: Ledger) -> None:
                 # Only the database knows, and it tells nobody.
                 await asyncio.sleep(_LOOK_EVERY)
     ledger.figures["seconds to drain"] = round(time.monotonic() - started)
+
+
+def _workers(stage: Stage) -> books.Workers:
+    logged = (each for replica in stage.replicas for each in replica.told_of())
+    return books.Workers(
+        [trouble for replica in stage.replicas for trouble in replica.troubles],
+        {
+            (worker, line["reference"], line["sev"])
+            for worker, line in logged
+            if line.get("event") == "delivered" and line["integration"] == "call"
+        },
+    )
 
 
 def _answers(senders: Senders) -> dict[str, object]:

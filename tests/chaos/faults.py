@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tests.chaos.stage import Replica, Stage
 
 # Seconds between two faults of a replica, and between two kills of PostgreSQL, on average.
-BETWEEN = 0.25
-BETWEEN_KILLS_OF_POSTGRES = 4.0
+BETWEEN = 0.15
+BETWEEN_KILLS_OF_POSTGRES = 3.0
 # A start takes about this many seconds, in the middle of which it may be killed.
 START = 0.8
 # A frozen replica seldom sleeps for longer than its lease.
@@ -71,9 +71,9 @@ class Faults:
     async def _torment(self, replica: Replica) -> None:
         rng = dice(self.stage.seed, f"replica {replica.number}")
         faults: list[tuple[Callable[[Replica, random.Random], Awaitable[None]], int]] = [
-            (self._kill_and_start, 8), (self._kill_while_it_starts, 6), (self._roll, 2), (self._freeze, 2),
+            (self._kill_and_start, 10), (self._kill_while_it_starts, 8), (self._roll, 1), (self._freeze, 1),
             (self._reset, 2), (self._cut, 2), (self._delay, 1), (self._hold, 1), (self._silence, 1),
-            (self._refuse, 1), (self._lose_commit, 4), (self._lose_answer_to_commit, 6),
+            (self._refuse, 1), (self._lose_commit, 3), (self._lose_answer_to_commit, 4),
         ]  # fmt: skip
         chosen, weights = zip(*faults, strict=True)
         while not self._enough.is_set():
@@ -129,9 +129,9 @@ class Faults:
 
     async def _kill_while_it_starts(self, replica: Replica, rng: random.Random) -> None:
         await self._kill(replica)
-        for _ in range(rng.randint(1, 2)):
+        for _ in range(rng.randint(1, 4)):
             await replica.start(until_ready=False)
-            await asyncio.sleep(rng.uniform(0, 1.5 * START))
+            await asyncio.sleep(rng.uniform(0, 1.2 * START))
             self.counts["replica killed while it starts"] += replica.running
             await self._kill(replica)
         await self._start(replica)
@@ -169,12 +169,12 @@ class Faults:
     async def _hold(self, replica: Replica, rng: random.Random) -> None:
         self.counts["connections held"] += 1
         replica.proxy.hold()
-        await asyncio.sleep(rng.uniform(0.3, 3))
+        await asyncio.sleep(rng.uniform(0.3, 2))
 
     async def _silence(self, replica: Replica, rng: random.Random) -> None:
         self.counts["connections swallowed"] += 1
         replica.proxy.blackhole()
-        await asyncio.sleep(rng.uniform(0.3, 3))
+        await asyncio.sleep(rng.uniform(0.3, 2))
 
     async def _refuse(self, replica: Replica, rng: random.Random) -> None:
         self.counts["connections refused"] += 1

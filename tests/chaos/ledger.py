@@ -6,24 +6,23 @@ Each check is one promise. Knows the tables and the vendors' records; must not k
 from __future__ import annotations
 
 import collections
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sevrouter.domain.sev import Sev
-from tests.chaos.hurried import LEASE
+from tests.chaos.stage import Trouble
+from tests.standins.pagerduty import Did
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from tests.chaos.records import Stored
     from tests.chaos.senders import Group
-    from tests.chaos.stage import Trouble
     from tests.chaos.vendors import Call, FickleVendors
 
 # Violations of one kind that are shown.
 _SHOWN = 5
-# Seconds after a call within which a killed worker had not written down yet that it was made.
-RECORDED_WITHIN = 2.0
 
 
 @dataclass(slots=True)
@@ -46,17 +45,28 @@ class Ledger:
         return "\n".join([*lines, "", "violated" if self.violations else "every promise was kept"])
 
 
-def check(
-    ledger: Ledger,
-    stored: Stored,
-    groups: Sequence[Group],
-    vendors: FickleVendors,
-    troubles: Sequence[Trouble],
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """What is known of the processes of the replicas: when they were killed or frozen, and what they wrote down.
+
+    `recorded` holds the calls (key and SEV) that a process has said to be delivered, which it does after the commit.
+    """
+
+    troubles: Sequence[Trouble]
+    recorded: Set[tuple[str, str, str]]
+
+    def may_not_know(self, call: Call) -> bool:
+        """Whether who made a call was killed or frozen before it had written down that it was made."""
+        if (call.worker, call.key, call.sev) in self.recorded:
+            return False
+        return any(each.worker == call.worker and each.until >= call.at for each in self.troubles)
+
+
+def check(ledger: Ledger, stored: Stored, groups: Sequence[Group], vendors: FickleVendors, workers: Workers) -> None:
     """Everything that is promised about alerts, incidents, calls, tickets and deliveries."""
     check_alerts(ledger, stored, groups)
     check_incidents(ledger, stored, groups)
-    check_calls(ledger, stored, vendors, troubles)
+    check_calls(ledger, stored, vendors, workers)
     check_tickets(ledger, stored, vendors)
     check_outbox(ledger, stored)
 
@@ -103,45 +113,30 @@ def check_incidents(ledger: Ledger, stored: Stored, groups: Sequence[Group]) -> 
         ledger.violated("an incident ends with its alerts, and not before", *still)
 
 
-def check_calls(ledger: Ledger, stored: Stored, vendors: FickleVendors, troubles: Sequence[Trouble]) -> None:
+def check_calls(ledger: Ledger, stored: Stored, vendors: FickleVendors, workers: Workers) -> None:
     """Each rise to a SEV that calls rang: once, and again only where an answer or a worker was lost."""
     calls: dict[tuple[str, str], list[Call]] = collections.defaultdict(list)
     for call in vendors.pagerduty.calls:
         calls[call.key, call.sev].append(call)
     rises = {(each.key, str(sev)) for each in stored.incidents for sev in each.rises}
     worst = {(each.key, str(each.sev)) for each in stored.incidents if each.sev in (Sev.SEV_1, Sev.SEV_2)}
-    excuses = _excuses(calls, troubles)
+    repeated = [call for times in calls.values() for call in times[:-1]]
     ledger.figures |= {
         "major incidents": len(worst),
         "calls accepted": sum(map(len, calls.values())),
-        "rises that rang once": sum(len(each) == 1 for each in calls.values()),
-        "rises that rang twice": sum(len(each) == 2 for each in calls.values()),
-        "rises that rang more often": sum(len(each) > 2 for each in calls.values()),
-        "… an answer of the vendor was lost": sum(each.lost for times in calls.values() for each in times),
-        "… of second calls excused": sum(len(each) - 1 for each in calls.values()),
+        **{f"rises that rang {n} times": sum(len(each) == n for each in calls.values()) for n in (1, 2, 3)},
+        "rises that rang more often": sum(len(each) > 3 for each in calls.values()),
+        "calls that were repeated": len(repeated),
+        "… because their answer was lost": sum(call.lost for call in repeated),
+        "… because their worker was": sum(not call.lost and workers.may_not_know(call) for call in repeated),
     }
     ledger.violated("a rise that asks for a call rings", *map(str, sorted((rises | worst) - calls.keys())))
     ledger.violated("nobody is called for nothing", *map(str, sorted(calls.keys() - rises)))
-    for rise, times in calls.items():
-        bare = [each for each in times[:-1] if not excuses[id(each)]]
-        if bare:
-            ledger.violated("one rise rings once, unless an answer or a worker was lost", f"{rise}: {times}")
-
-
-def _excuses(calls: Mapping[tuple[str, str], Sequence[Call]], troubles: Sequence[Trouble]) -> dict[int, bool]:
-    """Whether a call may have been followed by another one, by the call's identity."""
-    of_worker: dict[str, list[Trouble]] = collections.defaultdict(list)
-    for trouble in troubles:
-        of_worker[trouble.worker].append(trouble)
-    return {
-        id(call): call.lost
-        or any(
-            trouble.at <= call.at + RECORDED_WITHIN and trouble.until >= call.at - LEASE
-            for trouble in of_worker[call.worker]
-        )
-        for times in calls.values()
-        for call in times
-    }
+    bare = [f"{call}" for call in repeated if not call.lost and not workers.may_not_know(call)]
+    ledger.violated("a call is repeated only where its answer or its worker was lost", *bare)
+    ringing = collections.Counter(each.dedup_key for each in vendors.pagerduty.effects if each.did is Did.RANG)
+    twice = [f"{key}: {count}" for key, count in ringing.items() if count > 1]
+    ledger.violated("a phone rings once for an incident at PagerDuty, which knows its key", *twice)
 
 
 def check_tickets(ledger: Ledger, stored: Stored, vendors: FickleVendors) -> None:

@@ -16,11 +16,11 @@ from tests.chaos.vendors import FickleVendors
 from tests.real.postgres import PASSWORD, USER, RealPostgres
 from tests.real.postgres_installation import PostgresInstallation
 from tests.real.proxy import TcpProxy
-from tests.real.sevrouter import Sevrouter
+from tests.real.sevrouter import Sevrouter, _record
 from tests.scenarios.team import Team, Vendors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
     from tests.real.postgres import PostgresServer
@@ -59,16 +59,16 @@ class Replica(Sevrouter):
         self.proxy = proxy
         self.troubles: list[Trouble] = []
         self.waits = True
-        self._life = 0
+        # The line of its output with which each of its processes begins.
+        self.lives: list[tuple[str, int]] = []
 
     @property
     def worker(self) -> str:
         """The name of the process that runs now."""
-        return f"replica-{self.number}-{self._life}"
+        return f"replica-{self.number}-{len(self.lives)}"
 
     def command(self) -> Sequence[str | Path]:
         """Run it in a hurry."""
-        self._life += 1
         host, port = self.proxy.address
         script = Path(hurried.__file__)
         return [sys.executable, script, self.worker, f"{host}:{port}", *list(super().command())[3:]]
@@ -77,6 +77,12 @@ class Replica(Sevrouter):
         """Find this checkout, wherever the process runs."""
         return {**super().environment(), "PYTHONSAFEPATH": "1"}
 
+    def told_of(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Every line that it logged, with the process that did."""
+        ends = [*(begin for _, begin in self.lives[1:]), len(self.lines)]
+        for (worker, begin), end in zip(self.lives, ends, strict=True):
+            yield from ((worker, _record(line)) for line in self.lines[begin:end])
+
     def suffers(self, *, seconds: float = 0.0) -> None:
         """Write down that something happens to the process that runs now, for so long."""
         now = time.monotonic()
@@ -84,6 +90,7 @@ class Replica(Sevrouter):
 
     async def start(self, *, until_ready: bool = True) -> None:
         """Start it; where it is not to be waited for, that is said in `waits`."""
+        self.lives.append((f"replica-{self.number}-{len(self.lives) + 1}", len(self.lines)))
         await super().start(until_ready=until_ready and self.waits)
 
     async def kill(self) -> None:
