@@ -92,14 +92,7 @@ class PostgresDatabase:
                 transaction.flush()
                 return result
 
-        try:
-            return self.call(run)
-        except StoreError:
-            raise
-        except Exception as error:
-            if trouble(error) is Trouble.OWN:
-                raise
-            raise StoreUnavailableError(f"{self}: {_reason(error)}") from error
+        return self._once(run)
 
     def migrate(self) -> list[Migration]:
         """Bring it to this version's schema, and return the steps that were missing; one replica at a time does it.
@@ -124,13 +117,26 @@ class PostgresDatabase:
             raise StoreUnavailableError(f"{self}: {_reason(error)}") from error
 
     def doubts(self) -> list[str]:
-        """What about this server may break the promise that nothing is lost that was answered with 200."""
+        """What about this server may break the promise that nothing is lost that was answered with 200.
+
+        Raises StoreUnavailableError.
+        """
 
         def run() -> list[str]:
             with self._engine.connect() as connection:
                 return durability_doubts(connection)
 
-        return self.call(run)
+        return self._once(run)
+
+    def _once(self, run: Callable[[], T]) -> T:
+        try:
+            return self.call(run)
+        except StoreError:
+            raise
+        except Exception as error:
+            if trouble(error) is Trouble.OWN:
+                raise
+            raise StoreUnavailableError(f"{self}: {_reason(error)}") from error
 
     def close(self) -> None:
         """Let go of the loop; no connection may be open any more."""
@@ -203,7 +209,8 @@ def _prepare(connector: Connector) -> None:
     )  # fmt: skip
     try:
         again(database.migrate)
-        for doubt in database.doubts():
+        # It may go away again in between.
+        for doubt in again(database.doubts):
             log.warning("store_may_lose_alerts", reason=doubt, store=connector.name)
     finally:
         database.close()
