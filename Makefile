@@ -24,11 +24,11 @@ MADE := .venv/.made
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 
-.PHONY: help run test lint bench bench-peers lock clean
+.PHONY: help run test lint bench bench-peers chaos lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo '  ARGS="…" is handed on by run, test, bench and lock: make test ARGS="tests/domain -x"'
+	@echo '  ARGS="…" is handed on by run, test, bench, chaos and lock: make test ARGS="tests/domain -x"'
 
 run: $(RUNTIME) ## serve config/demo.yaml, which prints its calls and tickets
 	@echo 'Send it a first alert, from another terminal in this folder:'
@@ -52,6 +52,9 @@ bench: bench-peers ## measure beside the peers, and write docs/performance.md; t
 bench-peers: $(DEV) ## fetch what is measured beside: Alertmanager and alerta
 	@tests/real/fetch.sh
 	@PYTHON=$(PYTHON) tests/benchmarks/install_alerta.sh
+
+chaos: $(DEV) ## kill replicas and PostgreSQL 10,000 times, and check every promise (ARGS="--kills 500 --seed 7")
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 lock: ## pin the dependencies anew from pyproject.toml (ARGS=--upgrade for the newest)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \

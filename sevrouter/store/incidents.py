@@ -13,7 +13,7 @@ from sevrouter.domain.incident import Evidence, Fact, Incident, IncidentState, T
 from sevrouter.domain.sev import Sev
 from sevrouter.store.chunks import chunks
 from sevrouter.store.errors import ConflictError
-from sevrouter.store.ids import take_ids
+from sevrouter.store.ids import forget_ordered_ids, take_ids
 from sevrouter.store.rows import Rows, is_postgres, select_in
 from sevrouter.store.tables import incidents, microseconds, moment, timeline
 
@@ -135,6 +135,7 @@ class Incidents:
                     self._read[number] = known
                 else:
                     changed.append(number)
+            forget_ordered_ids(self._memory)
         self._select(changed)
 
     def _select(self, ids: Collection[int]) -> None:
@@ -185,6 +186,8 @@ class Incidents:
         self._flush_all()
         statement = select(incidents).where(incidents.c.due_at <= now).order_by(incidents.c.due_at).limit(most)
         rows = self._connection.execute(statement.with_for_update(skip_locked=True)).mappings().all()
+        if self._is_shared:
+            forget_ordered_ids(self._memory)
         found = [self._read_row({**row}) for row in rows]
         self._read.update((each.id or 0, each) for each in found)
         return found

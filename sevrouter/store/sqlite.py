@@ -177,7 +177,7 @@ class SqliteDatabase:
         """Run a work on this version's schema, with the file for us alone. Raises StoreError."""
         lock = _locked(self.path)
         try:
-            with self._engine.connect() as connection, connection.begin() as transaction:
+            with self.engine.connect() as connection, connection.begin() as transaction:
                 migrate(connection, now=datetime.now(UTC))
                 result = work(connection)
                 if not keep:
