@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from sevrouter.domain.alert import Alert
+    from sevrouter.store.postgres import PostgresStore
     from sevrouter.store.sqlite import SqliteStore
     from sevrouter.store.transaction import Transaction
 
@@ -78,7 +79,7 @@ def sender(stage: Stage) -> Sender:
 class Hold:
     """Holds the writer, so that what is sent meanwhile is one transaction."""
 
-    def __init__(self, store: SqliteStore) -> None:
+    def __init__(self, store: SqliteStore | PostgresStore) -> None:
         self._store = store
         self._begun, self._go = threading.Event(), threading.Event()
 
