@@ -578,6 +578,8 @@ async def test_a_stop_finishes_what_is_under_way_and_takes_nothing_more(stage: S
 
 
 async def test_a_stop_during_a_claim_delivers_what_was_claimed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Nothing is handed over, so that it has to be claimed.
+    monkeypatch.setattr(lane_module, "HANDED", 0)
     write = stage.store.write
     claimed, released = asyncio.Event(), asyncio.Event()
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from sqlalchemy import Connection
+
     from sevrouter.store.transaction import Transaction
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -35,20 +37,24 @@ OFTEN: dict[str, Callable[[Transaction], object]] = {
 
 def _plans(path: Path, work: Callable[[Transaction], object]) -> list[str]:
     engine = make_engine(path)
-    asked: list[tuple[str, Any]] = []
+    asked: list[str] = []
 
-    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
-        asked.append((statement, parameters))
+    def trace(connection: Connection) -> None:
+        # As the driver itself sees them, for not all go through SQLAlchemy; with their values in their places.
+        driver: Any = connection.connection.driver_connection
+        driver.set_trace_callback(asked.append)
 
-    event.listen(engine, "before_cursor_execute", note)
+    event.listen(engine, "begin", trace)
     write_once(engine, work)
-    event.remove(engine, "before_cursor_execute", note)
+    event.remove(engine, "begin", trace)
     with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.set_trace_callback(None)
         plans = [
             row[3]
-            for statement, parameters in asked
+            for statement in asked
             if statement.startswith("SELECT")
-            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}")
         ]
     engine.dispose()
     return plans

@@ -15,6 +15,7 @@ from sevrouter.domain.alert import Alert, AlertRecord, HistoryEntry
 from sevrouter.domain.incident import Incident, IncidentState
 from sevrouter.engine.ports import ForgottenError
 from sevrouter.store.errors import StoreUnavailableError
+from sevrouter.store.ids import _AT_ONCE
 from sevrouter.store.memory import Memory
 from sevrouter.store.sqlite import make_engine, write_once
 from tests.building import counts, select
@@ -22,6 +23,8 @@ from tests.domain.building import at, firing, incident, record_of, resolved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sqlalchemy import Connection
 
     from sevrouter.store.sqlite import SqliteStore
     from sevrouter.store.transaction import Transaction
@@ -71,6 +74,7 @@ def test_incidents_are_bounded_and_the_first_go_first() -> None:
     memory = Memory(most_incidents=16)
     for number in range(1, 100):
         memory.learn_incidents([an_incident(number, key=str(number))])
+        memory.last_by_key[str(number)] = number
         assert len(memory.incidents) <= 16
         assert memory.last_by_key == {each.dedup_key: number for number, each in memory.incidents.items()}
     assert min(memory.incidents) >= 84
@@ -81,6 +85,7 @@ def test_what_is_forgotten_by_name_leaves_its_neighbours() -> None:
     memory, records = Memory(), [a_record(number) for number in range(3)]
     memory.learn_records(records)
     memory.learn_incidents([an_incident(1), an_incident(2, key="other")])
+    memory.last_by_key.update({KEY: 1, "other": 2})
     memory.forget_records([records[1].digest, b"nobody's"])
     memory.forget_incidents([1, 99])
     assert {*memory.sightings} == {b"s0", b"s2"}
@@ -169,6 +174,21 @@ async def test_what_is_not_committed_after_all_is_not_remembered(sqlite_store: S
     assert sqlite_store.remembered(b"just like this") is not None
 
 
+async def test_what_a_commit_refuses_is_not_remembered(sqlite_store: SqliteStore) -> None:
+    await remember(sqlite_store, sent(firing()))
+    before = contents(sqlite_store)
+
+    def refuse(connection: Connection) -> None:
+        connection.exec_driver_sql("ROLLBACK")
+        raise ZeroDivisionError
+
+    event.listen(sqlite_store._database.engine, "commit", refuse)
+    with pytest.raises(ZeroDivisionError):
+        await remember(sqlite_store, sent(firing("New"), b"new"))
+    event.remove(sqlite_store._database.engine, "commit", refuse)
+    assert contents(sqlite_store) == before
+
+
 def is_remembered(alert: Alert) -> Callable[[Transaction], bool]:
     """A work that says whether this alert is."""
     return lambda tx: tx.alerts.is_remembered(alert.digest)
@@ -213,6 +233,17 @@ async def test_numbers_of_works_that_failed_are_not_given_twice(store: SqliteSto
     await remember(store, firing("B"))
     ids = [row["id"] for row in await select(store, "SELECT id FROM alerts ORDER BY id")]
     assert len({*ids}) == 2
+
+
+async def test_numbers_that_are_not_written_yet_are_not_given_twice(store: SqliteStore) -> None:
+    def work(tx: Transaction) -> None:
+        # The second leaves none of those that the first took in store.
+        for first, count in ((0, 1), (1, _AT_ONCE), (_AT_ONCE + 1, 1)):
+            for number in range(first, first + count):
+                remembering(firing(f"A{number}"))(tx)
+
+    await store.write(work)
+    assert await counts(store, "alerts", "alert_states") == {"alerts": _AT_ONCE + 2, "alert_states": _AT_ONCE + 2}
 
 
 async def test_retention_evicts_what_it_deletes(store: SqliteStore) -> None:

@@ -168,6 +168,8 @@ async def test_a_database_locked_by_another_is_not_available_until_it_is_let_go(
 
 async def test_a_work_without_a_change_writes_nothing_but_a_touch_does(store: SqliteStore) -> None:
     log = store.path.with_name("sevrouter.db-wal")
+    # It is made by who connects first.
+    await store.write(lambda tx: tx.quarantine.count())
     before = log.stat().st_size
     await store.write(lambda tx: tx.quarantine.count())
     assert log.stat().st_size == before
@@ -217,6 +219,16 @@ def test_the_command_line_is_told_what_is_wrong(database: Path) -> None:
         read_once(engine, lambda tx: tx.quarantine.count())
     with pytest.raises(StoreUnavailableError, match="no such table"):
         write_once(engine, lambda tx: tx.touch())
+    engine.dispose()
+
+
+def test_the_command_line_is_told_what_is_wrong_by_the_driver_itself(database: Path) -> None:
+    # Not every statement goes through SQLAlchemy, which would say it in errors of its own.
+    engine = make_engine(database)
+    with pytest.raises(StoreUnavailableError, match="no such table"):
+        read_once(engine, lambda tx: tx.alerts.records([b"digest"]))
+    with pytest.raises(StoreUnavailableError, match="no such table"):
+        write_once(engine, lambda tx: tx.incidents.by_id([1]))
     engine.dispose()
 
 
