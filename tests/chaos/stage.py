@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
 REPLICAS = 3
 DATABASE = "chaos"
-# A resolve is believed at once, and what comes back is a new incident: as many of them as there can be.
-INCIDENTS = {"group_by": ["service", "alertname"], "resolve_after": "1s", "reopen_within": "0s"}
+# A resolve is soon believed, and what comes back is the same incident, or a little later a new one.
+INCIDENTS = {"group_by": ["service", "alertname"], "resolve_after": "1s", "reopen_within": "2s"}
 
 
 def store_settings(port: int, database: str, folder: Path) -> dict[str, Any]:
@@ -79,8 +80,8 @@ class Replica(Sevrouter):
 
     def told_of(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every line that it logged, with the process that did."""
-        ends = [*(begin for _, begin in self.lives[1:]), len(self.lines)]
-        for (worker, begin), end in zip(self.lives, ends, strict=True):
+        begins = [*self.lives, ("", len(self.lines))]
+        for (worker, begin), (_, end) in itertools.pairwise(begins):
             yield from ((worker, _record(line)) for line in self.lines[begin:end])
 
     def suffers(self, *, seconds: float = 0.0) -> None:
