@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import signal
 import sys
@@ -44,7 +45,7 @@ def store_settings(port: int, database: str, folder: Path) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class Trouble:
-    """What happened to one process of a replica, and when (monotonic): it was killed, frozen, or cut off."""
+    """A time (monotonic) in which one process of a replica could do nothing: it was frozen, or killed."""
 
     worker: str
     at: float
@@ -84,7 +85,7 @@ class Replica(Sevrouter):
         for (worker, begin), (_, end) in itertools.pairwise(begins):
             yield from ((worker, _record(line)) for line in self.lines[begin:end])
 
-    def suffers(self, *, seconds: float = 0.0) -> None:
+    def suffers(self, *, seconds: float) -> None:
         """Write down that something happens to the process that runs now, for so long."""
         now = time.monotonic()
         self.troubles.append(Trouble(self.worker, now, now + seconds))
@@ -95,8 +96,9 @@ class Replica(Sevrouter):
         await super().start(until_ready=until_ready and self.waits)
 
     async def kill(self) -> None:
-        """Kill it, and write that down."""
-        self.suffers()
+        """Kill it, and write that down: of a process, it is the last that happens."""
+        # A vendor may come to its last request only after its end.
+        self.suffers(seconds=math.inf)
         await super().kill()
 
     def freeze(self) -> None:
