@@ -35,7 +35,7 @@ def main() -> int:
         except BaseException:
             sys.stderr.write(printed.getvalue()[-20_000:])
             raise
-    sys.stdout.write(f"{ledger}\n")
+    sys.stdout.write(f"seed {seed}\n\n{ledger}\n")
     return 1 if ledger.violations else 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -29,7 +28,6 @@ SECRETS = (PASSWORD, quote(PASSWORD, safe=""), ROUTING_KEY, SLACK_TOKEN, TOKEN, 
 # Seconds for the last webhooks to be told, and then for the last deliveries to be made; a lease is part of it.
 TOLD_WITHIN = 60.0
 DRAINED_WITHIN = 90.0
-_LOOK_EVERY = 0.5
 
 
 async def campaign(installation: PostgresInstallation, folder: Path, *, kills: int, seed: str) -> Ledger:
@@ -44,11 +42,11 @@ async def campaign(installation: PostgresInstallation, folder: Path, *, kills: i
         await _heal(stage, senders, sending, ledger)
         await _drain(stage, ledger)
         stored = await asyncio.to_thread(records.read, stage.postgres)
-        ledger.figures |= {"seed": seed, "killed": faults.killed, "seconds of faults": round(tormented)}
+        ledger.figures |= {"killed": faults.killed, "seconds of faults": round(tormented)}
         ledger.figures |= dict(faults.counts.most_common()) | _answers(senders)
         ledger.figures["vendors: 503"] = sum(day.busy for day in stage.vendors.days)
         ledger.figures["vendors: answer lost"] = sum(day.lost for day in stage.vendors.days)
-        books.check(ledger, stored, senders.groups, stage.vendors, _workers(stage))
+        books.check(ledger, stored, senders.groups, stage.vendors, workers_of(stage))
         for replica in stage.replicas:
             if (code := await replica.terminate()) != 0:
                 ledger.violated("a healthy replica ends in good order", f"{replica.name} ended with {code}")
@@ -66,7 +64,7 @@ async def _heal(stage: Stage, senders: Senders, sending: asyncio.Task[None], led
     senders.stop()
     await asyncio.wait([sending], timeout=TOLD_WITHIN)
     if not sending.done():
-        ledger.violated("what is sent again and again is taken in the end", "some Alertmanager is still sending")
+        ledger.violated("what is sent again and again is taken in the end", str(senders.waiting))
         sending.cancel()
         await asyncio.wait([sending])
     else:
@@ -76,27 +74,24 @@ async def _heal(stage: Stage, senders: Senders, sending: asyncio.Task[None], led
 async def _drain(stage: Stage, ledger: Ledger) -> None:
     started = time.monotonic()
     # What is left over is for the ledger to say.
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(DRAINED_WITHIN):
-            while await asyncio.to_thread(records.unsettled, stage.postgres):  # noqa: ASYNC110
-                # Only the database knows, and it tells nobody.
-                await asyncio.sleep(_LOOK_EVERY)
+    await records.settled(stage.postgres, within=DRAINED_WITHIN)
     ledger.figures["seconds to drain"] = round(time.monotonic() - started)
 
 
-def _workers(stage: Stage) -> books.Workers:
+def workers_of(stage: Stage) -> books.Workers:
+    """What the replicas' processes suffered, and what they wrote down."""
     logged = (each for replica in stage.replicas for each in replica.told_of())
     return books.Workers(
         [trouble for replica in stage.replicas for trouble in replica.troubles],
         {
-            (worker, line["reference"], line["sev"])
+            (worker, line["reference"], line["sev"], line["kind"] == "reopened")
             for worker, line in logged
             if line.get("event") == "delivered" and line["integration"] == "call"
         },
     )
 
 
-def _answers(senders: Senders) -> dict[str, object]:
+def _answers(senders: Senders) -> dict[str, int]:
     tally = senders.tally
     return {"webhooks answered 200": tally.ok, "… 503": tally.refused, "… not at all": tally.lost}
 

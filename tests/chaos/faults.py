@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Seconds between two faults of a replica, and between two kills of PostgreSQL, on average.
 BETWEEN = 0.15
-BETWEEN_KILLS_OF_POSTGRES = 3.0
+BETWEEN_KILLS_OF_POSTGRES = 5.0
 # A start takes about this many seconds, in the middle of which it may be killed.
 START = 0.8
 # A frozen replica seldom sleeps for longer than its lease.
@@ -88,7 +88,7 @@ class Faults:
             await asyncio.sleep(rng.expovariate(1 / BETWEEN_KILLS_OF_POSTGRES))
             await asyncio.to_thread(postgres.kill)
             self._count("PostgreSQL killed")
-            await asyncio.sleep(rng.choice((0.0, 0.0, rng.uniform(0, 2))))
+            await asyncio.sleep(rng.choice((0.0, 0.0, 0.0, rng.uniform(0, 2))))
             await asyncio.to_thread(postgres.start)
 
     async def _report(self) -> None:
@@ -129,7 +129,7 @@ class Faults:
 
     async def _kill_while_it_starts(self, replica: Replica, rng: random.Random) -> None:
         await self._kill(replica)
-        for _ in range(rng.randint(1, 4)):
+        for _ in range(rng.randint(2, 5)):
             await replica.start(until_ready=False)
             await asyncio.sleep(rng.uniform(0, 1.2 * START))
             self.counts["replica killed while it starts"] += replica.running

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sevrouter.domain.sev import Sev
 from tests.chaos.stage import query
@@ -21,7 +22,8 @@ SELECT labels, status, sev, incident_id FROM alerts LEFT JOIN alert_states ON al
 """
 _INCIDENTS = """
 SELECT id, dedup_key, state, sev, opened_at, asked, evidence::json #>> '{alert,labels,service}',
-  ARRAY(SELECT details FROM timeline WHERE incident_id = incidents.id AND fact IN ('opened', 'rose') ORDER BY id)
+  ARRAY(SELECT json_build_object('fact', fact, 'details', details::json)::text FROM timeline
+    WHERE incident_id = incidents.id AND fact IN ('opened', 'rose', 'reopened') ORDER BY id)
 FROM incidents ORDER BY id
 """
 _DELIVERIES = "SELECT id, incident_id, integration, kind, state, attempts, unknowns, reason FROM deliveries ORDER BY id"
@@ -29,6 +31,8 @@ _UNSETTLED = """
 SELECT (SELECT count(*) FROM deliveries WHERE finished_at IS NULL)
   + (SELECT count(*) FROM incidents WHERE due_at IS NOT NULL)
 """
+_LOOK_EVERY = 0.2  # seconds
+CALLED_FOR = (str(Sev.SEV_1), str(Sev.SEV_2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,10 @@ class StoredAlert:
 
 @dataclass(frozen=True, slots=True)
 class StoredIncident:
-    """An incident; `key` is what vendors know it by, `rises` are the SEVs that ask for a call, as it got there."""
+    """An incident; `key` is what vendors know it by.
+
+    `rises` are what it has to ring for: each SEV that asks for a call as it got there, and whether it came back so.
+    """
 
     id: int
     dedup_key: str
@@ -53,7 +60,7 @@ class StoredIncident:
     sev: Sev
     key: str
     asked_for_ticket: bool
-    rises: tuple[Sev, ...]
+    rises: frozenset[tuple[str, bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +115,18 @@ def unsettled(server: PostgresServer) -> int:
     return int(count)
 
 
+async def settled(server: PostgresServer, *, within: float) -> bool:
+    """Wait until nothing is unsettled; False where that takes too long."""
+    try:
+        async with asyncio.timeout(within):
+            while await asyncio.to_thread(unsettled, server):  # noqa: ASYNC110
+                # Only the database knows, and it tells nobody.
+                await asyncio.sleep(_LOOK_EVERY)
+    except TimeoutError:
+        return False
+    return True
+
+
 def _alert(labels: str, status: str | None, sev: int | None, incident: int | None) -> StoredAlert:
     named = json.loads(labels)
     return StoredAlert(named["service"], named["pod"], status, None if sev is None else Sev(sev), incident)
@@ -121,9 +140,9 @@ def _incident(
     opened_at: int,
     asked: str,
     service: str,
-    details: Sequence[str],
+    facts: Sequence[str],
 ) -> StoredIncident:
-    reached = [str(json.loads(each)["sev"]) for each in details]
+    rises = {_rise(json.loads(each), Sev(sev)) for each in facts}
     return StoredIncident(
         id=number,
         dedup_key=dedup_key,
@@ -132,5 +151,12 @@ def _incident(
         sev=Sev(sev),
         key=f"sevrouter-{dedup_key}-{opened_at}",
         asked_for_ticket="jira" in asked.split(","),
-        rises=tuple(each for each in (Sev.SEV_1, Sev.SEV_2) if str(each) in reached),
+        rises=frozenset(each for each in rises if each[0] in CALLED_FOR),
     )
+
+
+def _rise(entry: Mapping[str, Any], sev: Sev) -> tuple[str, bool]:
+    if entry["fact"] == "reopened":
+        # It comes back as what it was, whatever its alert is graded now.
+        return str(sev), True
+    return str(entry["details"]["sev"]), False

@@ -17,7 +17,7 @@ from tests.chaos.dice import dice
 from tests.real.payloads import alert, webhook
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tests.chaos.vendors import FicklePagerDuty
 
@@ -94,14 +94,19 @@ class Tally:
 
 
 class Senders:
-    """The cluster. `urls` are the webhooks of the replicas."""
+    """The cluster. `urls` are the webhooks of the replicas; a group is born every so many seconds, on average."""
 
-    def __init__(self, urls: Sequence[str], pagerduty: FicklePagerDuty, seed: str) -> None:
+    def __init__(
+        self, urls: Sequence[str], pagerduty: FicklePagerDuty, seed: str, *, born_every: float = BORN_EVERY
+    ) -> None:
         self.groups: list[Group] = []
+        # What is waited for on behalf of a group, by its service.
+        self.waiting: dict[str, str] = {}
         self.tally = Tally()
         self._urls = urls
         self._pagerduty = pagerduty
         self._rng = dice(seed, "senders")
+        self._born_every = born_every
         self._stopped = asyncio.Event()
 
     async def run(self) -> None:
@@ -113,7 +118,7 @@ class Senders:
                 await room.acquire()
                 life = born.create_task(self._live(session))
                 life.add_done_callback(lambda _life: room.release())
-                await _at_most(self._rng.expovariate(1 / BORN_EVERY), self._stopped)
+                await _at_most(self._rng.expovariate(1 / self._born_every), self._stopped)
 
     def stop(self) -> None:
         """Bear no more."""
@@ -135,22 +140,33 @@ class Senders:
         group.end()
         await self.tell(session, group)
         if group.worst is Sev.SEV_2 and self._rng.random() < 0.5:
-            await self._pagerduty.wait_for(lambda: self._is_over(group))
+            await self._wait_for(group, "the end of its incident", lambda: self._is_over(group))
+            # Within the time in which it is the same incident, or after it.
+            await asyncio.sleep(self._rng.uniform(0, 4))
             group.again()
             await self.tell(session, group)
             await self._rung(group, 2)
+            # Nobody has seen this one.
+            group.fire(["critical"])
+            await self.tell(session, group)
 
     async def _rung(self, group: Group, incidents: int) -> None:
         if group.worst in (Sev.SEV_1, Sev.SEV_2):
-            await self._pagerduty.wait_for(lambda: self._has_rung(group, incidents))
+            what = f"the call for its incident {incidents}"
+            await self._wait_for(group, what, lambda: self._has_rung(group, incidents))
+
+    async def _wait_for(self, group: Group, what: str, holds: Callable[[], bool]) -> None:
+        self.waiting[group.service] = what
+        await self._pagerduty.wait_for(holds)
+        del self.waiting[group.service]
 
     def _has_rung(self, group: Group, incidents: int) -> bool:
         rung = self._pagerduty.rung.get(group.service, set())
-        return len({key for key, sev in rung if sev == str(group.worst)}) >= incidents
+        return len({(key, again) for key, sev, again in rung if sev == str(group.worst)}) >= incidents
 
     def _is_over(self, group: Group) -> bool:
         rung = self._pagerduty.rung.get(group.service, set())
-        return any(key in self._pagerduty.ended for key, _ in rung)
+        return any(key in self._pagerduty.ended for key, _, _ in rung)
 
     async def tell(self, session: aiohttp.ClientSession, group: Group) -> None:
         """Send a group as it is now, by every Alertmanager of the cluster; returns when all were answered 200."""

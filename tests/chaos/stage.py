@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import os
 import signal
 import sys
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
 
 REPLICAS = 3
 DATABASE = "chaos"
-# A resolve is believed at once, and what comes back is a new incident: as many of them as there can be.
-INCIDENTS = {"group_by": ["service", "alertname"], "resolve_after": "1s", "reopen_within": "0s"}
+# A resolve is soon believed, and what comes back is the same incident, or a little later a new one.
+INCIDENTS = {"group_by": ["service", "alertname"], "resolve_after": "1s", "reopen_within": "2s"}
 
 
 def store_settings(port: int, database: str, folder: Path) -> dict[str, Any]:
@@ -43,7 +45,7 @@ def store_settings(port: int, database: str, folder: Path) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class Trouble:
-    """What happened to one process of a replica, and when (monotonic): it was killed, frozen, or cut off."""
+    """A time (monotonic) in which one process of a replica could do nothing: it was frozen, or killed."""
 
     worker: str
     at: float
@@ -79,11 +81,11 @@ class Replica(Sevrouter):
 
     def told_of(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every line that it logged, with the process that did."""
-        ends = [*(begin for _, begin in self.lives[1:]), len(self.lines)]
-        for (worker, begin), end in zip(self.lives, ends, strict=True):
+        begins = [*self.lives, ("", len(self.lines))]
+        for (worker, begin), (_, end) in itertools.pairwise(begins):
             yield from ((worker, _record(line)) for line in self.lines[begin:end])
 
-    def suffers(self, *, seconds: float = 0.0) -> None:
+    def suffers(self, *, seconds: float) -> None:
         """Write down that something happens to the process that runs now, for so long."""
         now = time.monotonic()
         self.troubles.append(Trouble(self.worker, now, now + seconds))
@@ -94,8 +96,9 @@ class Replica(Sevrouter):
         await super().start(until_ready=until_ready and self.waits)
 
     async def kill(self) -> None:
-        """Kill it, and write that down."""
-        self.suffers()
+        """Kill it, and write that down: of a process, it is the last that happens."""
+        # A vendor may come to its last request only after its end.
+        self.suffers(seconds=math.inf)
         await super().kill()
 
     def freeze(self) -> None:

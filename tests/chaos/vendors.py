@@ -9,7 +9,7 @@ import asyncio
 import random
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
 
@@ -33,10 +33,14 @@ SLOWEST = 0.05
 
 @dataclass(slots=True)
 class Call:
-    """A trigger that was accepted. `lost` says that who asked for it never read the answer."""
+    """A trigger that was accepted. `lost` says that who asked for it never read the answer.
+
+    `again` says that it was for an incident that was over and came back.
+    """
 
     key: str
     sev: str
+    again: bool
     service: str
     worker: str
     at: float
@@ -107,11 +111,21 @@ class FicklePagerDuty(PagerDuty):
         self.day = BadDay(rng)
         self.calls: list[Call] = []
         # By the label `service`, which no two groups of alerts share: the incidents that rang, and as what.
-        self.rung: dict[str, set[tuple[str, str]]] = {}
+        self.rung: dict[str, set[tuple[str, str, bool]]] = {}
         self.ended: set[str] = set()
+        # Who waits for an answer that never comes, once somebody wants to know.
+        self.held: asyncio.Future[str] | None = None
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        if self.held is not None and not self.held.done():
+            self.held.set_result(request.headers["User-Agent"])
+            await asyncio.Event().wait()
         return await attend(request, self.day, self._act, self._missed)
+
+    def hold_next(self) -> asyncio.Future[str]:
+        """Neither do nor answer what is asked next; this becomes the name of who asked."""
+        self.held = asyncio.get_running_loop().create_future()
+        return self.held
 
     async def answer(self, seen: Seen) -> Reply:
         """Take an event, and remember it."""
@@ -123,13 +137,13 @@ class FicklePagerDuty(PagerDuty):
         if event["event_action"] == "resolve":
             self.ended.add(key)
             return reply
-        payload = cast("Mapping[str, Mapping[str, Mapping[str, str]]]", event["payload"])
-        details = payload["custom_details"]
+        payload = cast("Mapping[str, Any]", event["payload"])
+        told = payload["custom_details"]
+        sev, again = str(told["SEV"]).partition(",")[0], told["State"] == "reopened"
         worker = seen.headers.get("User-Agent", "")
-        sev = str(details["SEV"]).partition(",")[0]
-        call = Call(key, sev, details["Labels"]["service"], worker, time.monotonic(), seen)
+        call = Call(key, sev, again, told["Labels"]["service"], worker, time.monotonic(), seen)
         self.calls.append(call)
-        self.rung.setdefault(call.service, set()).add((key, sev))
+        self.rung.setdefault(call.service, set()).add((key, sev, call.again))
         return reply
 
     def _missed(self, seen: Seen) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest_asyncio
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 @pytest_asyncio.fixture
 async def replicas(postgres_copy: str) -> AsyncIterator[tuple[Stage, Stage]]:
     """Two on one database, with one clock. The first one delivers; it was also the first to open an incident."""
-    stages = [Stage(PostgresStore.open(connector(postgres_copy))) for _ in range(2)]
+    # A stage says that its store is SQLite's, and means any.
+    stores: list[Any] = [PostgresStore.open(connector(postgres_copy)) for _ in range(2)]
+    stages = [Stage(store) for store in stores]
     first, second = stages
     second.clock = first.clock
     second.intake._clock = second.watcher._clock = first.clock
