@@ -195,10 +195,11 @@ async def test_a_start_waits_for_a_database_that_is_away(
 
 
 async def test_who_listens_hears_of_what_others_put_into_the_outbox_also_after_a_reset(
-    first: PostgresStore, postgres_copy: str, postgres_server: PostgresServer
+    postgresql_store: PostgresStore, proxy: TcpProxy, postgres_copy: str
 ) -> None:
+    first = postgresql_store
     heard: asyncio.Queue[set[str]] = asyncio.Queue()
-    async with TcpProxy(*postgres_server.address) as proxy, asyncio.timeout(20):
+    async with asyncio.timeout(20):
         listener = Listener(connector(through(proxy.address, postgres_copy)), heard.put_nowait)
         listening = asyncio.create_task(listener.run())
         await until_heard(heard, first, "warm-up")

@@ -68,9 +68,11 @@ def test_a_newer_database_is_refused(postgres_copy: str) -> None:
 
 
 def test_a_read_of_what_is_not_there_says_that_the_store_is_not_available(postgres_database: str) -> None:
-    with closing(PostgresDatabase(connector(postgres_database))) as database:
-        with pytest.raises(StoreUnavailableError, match='"quarantine" does not exist'):
-            database.read_once(lambda tx: tx.quarantine.count())
+    with (
+        closing(PostgresDatabase(connector(postgres_database))) as database,
+        pytest.raises(StoreUnavailableError, match='"quarantine" does not exist'),
+    ):
+        database.read_once(lambda tx: tx.quarantine.count())
 
 
 # Indexes
@@ -172,10 +174,13 @@ def durable(postgres_installation: PostgresInstallation) -> Iterator[RealPostgre
 def test_a_standby_that_nobody_waits_for_is_said(
     durable: RealPostgres, first: tuple[str, ...], found: list[str]
 ) -> None:
-    with durable.database() as name, closing(PostgresDatabase(connector(durable.dsn(name)))) as database:
+    with (
+        durable.database() as name,
+        closing(PostgresDatabase(connector(durable.dsn(name)))) as database,
         # Rolled back, or the commit would wait for the standby.
-        with pytest.raises(ZeroDivisionError):
-            database.write_once(lambda tx: checked(tx, first, found))
+        pytest.raises(ZeroDivisionError),
+    ):
+        database.write_once(lambda tx: checked(tx, first, found))
 
 
 def checked(tx: Transaction, first: tuple[str, ...], found: list[str]) -> None:
