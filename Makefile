@@ -17,18 +17,18 @@ INSTALL := $(PIP) install --require-hashes
 # PyPI alone decides what is locked, whatever else this machine's pip is told to look into.
 COMPILE := env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL -u PIP_INDEX_URL PIP_CONFIG_FILE=/dev/null \
   CUSTOM_COMPILE_COMMAND='make lock' .cache/pip-tools/bin/pip-compile --quiet --generate-hashes --strip-extras \
-  --allow-unsafe --no-emit-options $(ARGS) pyproject.toml
+  --allow-unsafe --no-emit-options $(ARGS)
 
 # A stamp is newer than everything that its step was made from.
 MADE := .venv/.made
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 
-.PHONY: help run test lint bench lock clean
+.PHONY: help run test lint bench bench-peers chaos lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo '  ARGS="…" is handed on by run, test, bench and lock: make test ARGS="tests/domain -x"'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo '  ARGS="…" is handed on by run, test, bench, chaos and lock: make test ARGS="tests/domain -x"'
 
 run: $(RUNTIME) ## serve config/demo.yaml, which prints its calls and tickets
 	@echo 'Send it a first alert, from another terminal in this folder:'
@@ -46,8 +46,15 @@ lint: $(DEV) ## check style, formatting, types and who may import whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(DEV) ## measure: alerts a second, latency, memory
+bench: bench-peers ## measure beside the peers, and write docs/performance.md; ten minutes, ARGS=--quick two
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+bench-peers: $(DEV) ## fetch what is measured beside: Alertmanager and alerta
+	@tests/real/fetch.sh
+	@PYTHON=$(PYTHON) tests/benchmarks/install_alerta.sh
+
+chaos: $(DEV) ## kill replicas and PostgreSQL 10,000 times, and check every promise (ARGS="--kills 500 --seed 7")
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 lock: ## pin the dependencies anew from pyproject.toml (ARGS=--upgrade for the newest)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
@@ -55,9 +62,11 @@ lock: ## pin the dependencies anew from pyproject.toml (ARGS=--upgrade for the n
 	  exit 1; }
 	@test -x .cache/pip-tools/bin/pip-compile || { $(PYTHON) -m venv .cache/pip-tools; \
 	  .cache/pip-tools/bin/python -m pip --quiet --quiet install pip-tools==7.6.2; }
-	$(COMPILE) --output-file=requirements.lock
-	$(COMPILE) --output-file=requirements-dev.lock --extra=dev --constraint=requirements.lock
-	$(COMPILE) --output-file=requirements-build.lock --only-build-deps --build-deps-for=editable --constraint=requirements-dev.lock
+	$(COMPILE) --output-file=requirements.lock pyproject.toml
+	$(COMPILE) --output-file=requirements-dev.lock --extra=dev --constraint=requirements.lock pyproject.toml
+	$(COMPILE) --output-file=requirements-build.lock --only-build-deps --build-deps-for=editable \
+	  --constraint=requirements-dev.lock pyproject.toml
+	$(COMPILE) --output-file=tests/benchmarks/alerta.lock tests/benchmarks/alerta.in
 
 clean: ## remove all that make has installed or left behind, but not .data
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist

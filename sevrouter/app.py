@@ -153,7 +153,7 @@ async def serve(configuration: Configuration, options: Options) -> None:
             lambda: keeper.configuration.routing,
             metrics,
             clock=utc_now,
-            wake=dispatcher.wake,
+            lanes=dispatcher,
             due=watcher.wake,
         )
         janitor = Janitor(store, dispatcher, lambda: keeper.configuration.retention, clock=utc_now)
@@ -179,9 +179,11 @@ async def serve(configuration: Configuration, options: Options) -> None:
         apply(configuration)
         metrics.reload_successful.set(1)
         log_loaded(configuration, "start")
-        # Where only one process writes, whatever was being sent was being sent by one that is gone. The writer comes
-        # to this before anything that a lane asks of it.
-        await dispatcher.rescue(everybody=store.is_exclusive)
+        if store.is_exclusive:
+            # Where only one process writes, whatever was being sent was being sent by one that is gone. The writer
+            # comes to this before anything that a lane asks of it. Elsewhere the janitor looks for lost leases, and
+            # looks again where the database is away just now.
+            await dispatcher.rescue(everybody=True)
         loops = [watcher.run(), janitor.run(), keeper.watch()]
         if (listening := store.listening(dispatcher.wake)) is not None:
             loops.append(listening)

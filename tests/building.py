@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sevrouter.domain.grading import Rule
+    from sevrouter.store.postgres import PostgresStore
     from sevrouter.store.sqlite import SqliteStore
 
 RULES = (
@@ -94,14 +95,14 @@ def over(alert: Alert, *, minute: float = 1) -> Alert:
     return Alert(labels=alert.labels, status=AlertStatus.RESOLVED, starts_at=alert.starts_at, ends_at=at(minute))
 
 
-async def select(store: SqliteStore, sql: str, **parameters: object) -> list[dict[str, Any]]:
+async def select(store: SqliteStore | PostgresStore, sql: str, **parameters: object) -> list[dict[str, Any]]:
     """What a query gives, row by row, as it stands in the database."""
     return await store.read(
         lambda tx: [dict(row) for row in tx.alerts._connection.execute(text(sql), parameters).mappings()]
     )
 
 
-async def counts(store: SqliteStore, *tables: str) -> dict[str, int]:
+async def counts(store: SqliteStore | PostgresStore, *tables: str) -> dict[str, int]:
     """How many rows there are in these tables, by default in all."""
     return {
         table: (await select(store, f"SELECT count(*) AS n FROM {table}"))[0]["n"]  # noqa: S608  a name of ours

@@ -26,7 +26,7 @@ class NoticeKind(enum.Enum):
     RESOLVED = "resolved"
 
 
-class Notice(Struct, frozen=True, kw_only=True):
+class Notice(Struct, frozen=True, kw_only=True, gc=False):
     """What there is to tell, as it was decided; everything in it is plain text that nobody has escaped.
 
     `previous_sev` is what the incident was, where a rise caused this. `title` is one clean line. `why` explains
@@ -64,7 +64,7 @@ class DeliveryState(enum.Enum):
     SHADOWED = "shadowed"
 
 
-class Delivery(Struct, frozen=True, kw_only=True):
+class Delivery(Struct, frozen=True, kw_only=True, gc=False):
     """One row of the outbox.
 
     `attempts` counts those begun, this one included; `unknowns` those of which nobody knows whether they were
@@ -83,13 +83,18 @@ class Delivery(Struct, frozen=True, kw_only=True):
     lease: str = ""
 
 
-class NewDelivery(Struct, frozen=True, kw_only=True):
-    """A delivery to be written to the outbox, due at once."""
+class NewDelivery(Struct, frozen=True, kw_only=True, gc=False):
+    """A delivery to be written to the outbox, due at once.
+
+    With a `lease` it is being sent from the start, by who wrote it.
+    """
 
     integration: str
     notice: Notice
     received_at: datetime
     expires_at: datetime
+    lease: str | None = None
+    lease_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +172,7 @@ class Superseded(enum.Enum):
     NOTHING_TO_FOLLOW_UP = "nothing_to_follow_up"
 
 
-class Sibling(Struct, frozen=True):
+class Sibling(Struct, frozen=True, gc=False):
     """Another delivery of the same incident to the same integration, as far as a re-check needs it."""
 
     id: int

@@ -44,7 +44,7 @@ class GradeReason(enum.Enum):
     UNREADABLE_WEBHOOK = "unreadable_webhook"
 
 
-class Grade(Struct, frozen=True, kw_only=True):
+class Grade(Struct, frozen=True, kw_only=True, gc=False):
     """One rule's verdict on one alert. `sev` None: by this rule it is not an incident."""
 
     rule: str
@@ -56,7 +56,7 @@ class Grade(Struct, frozen=True, kw_only=True):
     unsure: bool = False
 
 
-class Verdict(Struct, frozen=True):
+class Verdict(Struct, frozen=True, gc=False):
     """How bad an alert is, and every grade that says so, the worst first."""
 
     sev: Sev | None
@@ -125,7 +125,7 @@ class Grader:
             tuple(sorted(name for source, name in looked_at if source is wanted))
             for wanted in (Source.LABEL, Source.ANNOTATION, Source.VALUE)
         )
-        self._remembered: dict[tuple[str, ...], Verdict] = {}
+        self._remembered: dict[tuple[str | None, ...], Verdict] = {}
 
     @property
     def unmatched(self) -> Sev:
@@ -154,18 +154,18 @@ class Grader:
         if verdict is not None:
             return verdict
         verdict = self._verdict(alert)
-        if sum(map(len, case)) <= LONGEST_CASE:
+        if sum(len(each) for each in case if each) <= LONGEST_CASE:
             if len(self._remembered) >= REMEMBERED_CASES:
                 self._remembered.clear()
             self._remembered[case] = verdict
         return verdict
 
-    def _case(self, alert: Alert) -> tuple[str, ...]:
-        labels, annotations, values = alert.labels, alert.annotations, alert.values
-        case = [labels.get(name, "") for name in self._labels]
-        case += [annotations.get(name, "") for name in self._annotations]
-        case += [values.get(name, "") for name in self._values]
-        return tuple(case)
+    def _case(self, alert: Alert) -> tuple[str | None, ...]:
+        return (
+            *map(alert.labels.get, self._labels),
+            *map(alert.annotations.get, self._annotations),
+            *map(alert.values.get, self._values),
+        )
 
     def _verdict(self, alert: Alert) -> Verdict:
         grades = [_grade(rule, alert, self._unmatched) for rule in self.rules_for(alert)]

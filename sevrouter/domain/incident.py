@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 NAME = "alertname"
 SEVERITY = "severity"
 
+# Identities whose dedup key is remembered; the alerts of a webhook share most of theirs.
+REMEMBERED_KEYS = 10_000
 # How long an unreadable webhook keeps its incident open after the last of them.
 UNREADABLE_HOLD = timedelta(hours=1)
 
@@ -61,7 +64,7 @@ class Fact(enum.Enum):
     SHADOWED = "shadowed"
 
 
-class TimelineEntry(Struct, frozen=True):
+class TimelineEntry(Struct, frozen=True, gc=False):
     """One append-only fact of an incident; `details` are JSON values."""
 
     fact: Fact
@@ -76,6 +79,7 @@ class IncidentPolicy:
     group_by: tuple[str, ...] = ("cluster", "service", "alertname")
     resolve_after: timedelta = timedelta(minutes=5)
     reopen_within: timedelta = timedelta(hours=4)
+    _remembered: dict[tuple[str | None, ...], str] = dataclass_field(default_factory=dict, compare=False, repr=False)
 
     def identity(self, labels: Mapping[str, str]) -> Mapping[str, str]:
         """The labels that identify the incident of an alert.
@@ -83,18 +87,29 @@ class IncidentPolicy:
         An alert without its name, or with none of the `group_by` labels, is told apart by all that it has but
         its severity: alerts that nothing groups must not hide behind one another.
         """
+        return self._grouped(labels) or {name: value for name, value in labels.items() if name != SEVERITY and value}
+
+    def _grouped(self, labels: Mapping[str, str]) -> Mapping[str, str]:
         grouped = {name: labels[name] for name in self.group_by if labels.get(name)}
         is_named = NAME not in self.group_by or NAME in grouped
-        if grouped and is_named:
-            return grouped
-        return {name: value for name, value in labels.items() if name != SEVERITY and value}
+        return grouped if is_named else {}
 
     def dedup_key(self, labels: Mapping[str, str]) -> str:
         """The incident's identity as text: 32 hexadecimal digits."""
-        return pairs_digest(self.identity(labels)).hex()
+        values = tuple(map(labels.get, self.group_by))
+        known = self._remembered.get(values)
+        if known is not None:
+            return known
+        grouped = self._grouped(labels)
+        if not grouped:
+            return pairs_digest(self.identity(labels)).hex()
+        if len(self._remembered) >= REMEMBERED_KEYS:
+            self._remembered.clear()
+        key = self._remembered[values] = pairs_digest(grouped).hex()
+        return key
 
 
-class Evidence(Struct, frozen=True, kw_only=True):
+class Evidence(Struct, frozen=True, kw_only=True, gc=False):
     """The alert and the verdict that set an incident's SEV, and the configuration that they were graded by."""
 
     alert: Alert
@@ -102,7 +117,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     config_hash: str
 
 
-class Incident(Struct, frozen=True, kw_only=True):
+class Incident(Struct, frozen=True, kw_only=True, gc=False):
     """One thing that is wrong, made of many alerts. `id` is None until it is stored.
 
     `firing` counts its firing alerts. `due_at` is when its quiet time has run out. `truncated` says that it
@@ -132,7 +147,7 @@ class Incident(Struct, frozen=True, kw_only=True):
         return self.state is not IncidentState.RESOLVED
 
 
-class Fold(Struct, frozen=True):
+class Fold(Struct, frozen=True, gc=False):
     """What became of an incident: its new state, and the facts that say why. None where nothing opened one."""
 
     incident: Incident | None
@@ -143,7 +158,7 @@ class Fold(Struct, frozen=True):
         return any(entry.fact is fact for entry in self.facts)
 
 
-class Opening(Struct, frozen=True, kw_only=True):
+class Opening(Struct, frozen=True, kw_only=True, gc=False):
     """What a new incident is made with."""
 
     dedup_key: str

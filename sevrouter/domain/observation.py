@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from datetime import datetime, timedelta
+from typing import Self
 
 from msgspec import Struct
 
@@ -17,16 +18,29 @@ LATE_FIRING = timedelta(seconds=45)
 
 
 class Change(enum.Enum):
-    """What one alert of a webhook means against what is remembered of it."""
+    """What one alert of a webhook means against what is remembered of it.
 
-    FIRED = "fired"
-    CHANGED = "changed"
-    RESOLVED = "resolved"
-    DUPLICATE = "duplicate"
-    STALE_FIRING = "stale_firing"
-    STALE_RESOLVED = "stale_resolved"
-    NEVER_FIRED = "never_fired"
-    EVENT = "event"
+    What `moves` concerns the alert's incident; what is `kept` is written to its record and history.
+    """
+
+    moves: bool
+    kept: bool
+
+    FIRED = ("fired", True, True)
+    CHANGED = ("changed", True, True)
+    RESOLVED = ("resolved", True, True)
+    DUPLICATE = ("duplicate", False, False)
+    STALE_FIRING = ("stale_firing", False, False)
+    STALE_RESOLVED = ("stale_resolved", False, False)
+    NEVER_FIRED = ("never_fired", False, True)
+    EVENT = ("event", True, False)
+
+    def __new__(cls, word: str, moves: bool, kept: bool) -> Self:
+        change = object.__new__(cls)
+        change._value_ = word
+        change.moves = moves
+        change.kept = kept
+        return change
 
 
 class Observation(Struct, frozen=True, gc=False):

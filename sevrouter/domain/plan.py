@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Responses = Mapping[Sev, Sequence[str]]
 
 
-class Planned(Struct, frozen=True):
+class Planned(Struct, frozen=True, gc=False):
     """One integration to be told one thing."""
 
     integration: str

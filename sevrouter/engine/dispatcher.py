@@ -15,6 +15,7 @@ from sevrouter.engine.lane import Lane, Route
 from sevrouter.engine.recording import Recording, about, entry_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from sevrouter.engine.ports import Clock, StorePort, TransactionPort
@@ -52,6 +53,19 @@ class Dispatcher:
         for name in [each for each in self._lanes if each not in routes]:
             log.warning("integration_removed", integration=name)
             self._lanes.pop(name).stop()
+
+    def takes(self, integration: str) -> bool:
+        """Whether a new delivery would be sent at once; may be asked in any thread."""
+        lane = self._lanes.get(integration)
+        return lane is not None and lane.takes
+
+    def hand_over(self, deliveries: Sequence[Delivery]) -> None:
+        """Send these: they are committed, with their leases."""
+        for delivery in deliveries:
+            lane = self._lanes.get(delivery.integration)
+            # Without its lane it is rescued once its lease has run out, for whatever lane there is then.
+            if lane is not None:
+                lane.hand_over(delivery)
 
     def wake(self, integrations: set[str]) -> None:
         """There is something new to deliver to these."""

@@ -17,6 +17,7 @@ from sevrouter.domain.grading import unreadable_webhook
 from sevrouter.domain.incident import Fold, Incident, IncidentPolicy, Opening, TimelineEntry, fold
 from sevrouter.domain.observation import Change, Observation, closed_until, observe
 from sevrouter.domain.plan import Planned, notice, plan
+from sevrouter.engine.lane import LEASE, claimed, new_lease
 from sevrouter.engine.ports import ForgottenError
 from sevrouter.engine.tally import Tally
 
@@ -26,15 +27,11 @@ if TYPE_CHECKING:
 
     from sevrouter.domain.grading import Verdict
     from sevrouter.domain.routing import Routing
-    from sevrouter.engine.ports import Clock, CurrentRouting, StorePort, TransactionPort
+    from sevrouter.engine.ports import Clock, CurrentRouting, Lanes, StorePort, TransactionPort
     from sevrouter.telemetry.metrics import Metrics
 
 # The labels of the alert that sevrouter raises itself when it is sent something that it cannot read.
 UNREADABLE_LABELS = {"alertname": "SevrouterWebhookUnreadable", "job": "sevrouter"}
-
-# What moves an incident, and what an alert's record and history are written for.
-_SIGNIFICANT = frozenset({Change.FIRED, Change.CHANGED, Change.RESOLVED, Change.EVENT})
-_STORED = frozenset({Change.FIRED, Change.CHANGED, Change.RESOLVED, Change.NEVER_FIRED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,7 @@ class Webhook:
 
 
 class Intake:
-    """Takes webhooks in. `wake` is told the integrations that have something to deliver, `due` of a new due time."""
+    """Takes webhooks in. `lanes` get what there is to deliver, `due` is told of a new due time."""
 
     def __init__(
         self,
@@ -61,14 +58,14 @@ class Intake:
         metrics: Metrics,
         *,
         clock: Clock,
-        wake: Callable[[set[str]], None],
+        lanes: Lanes,
         due: Callable[[], None],
     ) -> None:
         self._store = store
         self._routing = routing
         self._metrics = metrics
         self._clock = clock
-        self._wake = wake
+        self._lanes = lanes
         self._due = due
 
     def remembers(self, sighting: bytes) -> bool:
@@ -84,15 +81,18 @@ class Intake:
         if tally is None:
             expectation = _Expectation(webhook, routing)
             tally = await self._store.write(
-                lambda tx: _Taking(tx, routing, now, expectation.keys).run(webhook), ahead=expectation
+                lambda tx: _Taking(tx, routing, now, expectation.keys, self._lanes.takes).run(webhook),
+                ahead=expectation,
             )
         if tally is None:
             assert webhook.whole is not None
             await self.take(webhook.whole())
             return
         # First what has to happen, then what is said of it.
+        if tally.handed:
+            self._lanes.hand_over(tally.handed)
         if tally.integrations:
-            self._wake(tally.integrations)
+            self._lanes.wake(tally.integrations)
         if tally.has_due:
             self._due()
         tally.report(self._metrics)
@@ -142,11 +142,19 @@ class _Group:
 class _Taking:
     """One webhook in one transaction."""
 
-    def __init__(self, tx: TransactionPort, routing: Routing, now: datetime, keys: Mapping[bytes, str]) -> None:
+    def __init__(
+        self,
+        tx: TransactionPort,
+        routing: Routing,
+        now: datetime,
+        keys: Mapping[bytes, str],
+        takes: Callable[[str], bool],
+    ) -> None:
         self._tx = tx
         self._routing = routing
         self._now = now
         self._keys = keys
+        self._takes = takes
         self._truncated = False
         self._tally = Tally()
         self._groups: dict[str, _Group] = {}
@@ -186,9 +194,9 @@ class _Taking:
 
     def _distinct(self, alerts: Sequence[Alert]) -> list[Alert]:
         """One alert a label set; where a sender contradicts itself, the one that fires."""
+        self._tally.received(alerts)
         distinct: dict[bytes, Alert] = {}
         for alert in alerts:
-            self._tally.received(alert)
             other = distinct.get(alert.digest)
             if other is None or other.status is AlertStatus.RESOLVED:
                 distinct[alert.digest] = alert
@@ -209,7 +217,7 @@ class _Taking:
             if change is Change.DUPLICATE and verdict is not None and _differs(record, verdict):
                 # The alert is as it was, but not what the configuration makes of it.
                 change = Change.CHANGED
-            if change not in _STORED:
+            if not change.kept:
                 self._tally.duplicates += 1
                 if change is Change.DUPLICATE and record is not None and alert.sighting:
                     recalled.append(self._recalled(record, alert, verdict))
@@ -237,7 +245,7 @@ class _Taking:
         if self._truncated or self._tx.incidents.any_truncated():
             # That all is there again may end a truncation, so here a repeat is news too.
             return observations
-        return [each for each in observations if each.change in _SIGNIFICANT or each.change in _STORED]
+        return [each for each in observations if each.change.moves or each.change.kept]
 
     def _group(self, observations: Sequence[Observation]) -> None:
         # An alert stays with its open incident, also where a reload has changed what groups alerts.
@@ -277,7 +285,7 @@ class _Taking:
     def _fold(self, group: _Group) -> None:
         before = group.incident
         matters = (
-            any(each.change in _SIGNIFICANT for each in group.observations)
+            any(each.change.moves for each in group.observations)
             or self._truncated
             or (before is not None and before.truncated)
         )
@@ -319,27 +327,40 @@ class _Taking:
             self._tally.has_due |= stored.due_at is not None
         self._tx.incidents.save(changed)
         self._tx.incidents.tell(entries)
-        self._tx.outbox.add(deliveries)
-        self._tally.integrations.update(each.integration for each in deliveries)
+        self._enqueue(deliveries)
         self._tx.alerts.save(
             [
                 self._entry(observation, numbers.get(name))
                 for name, group in self._groups.items()
                 for observation in group.observations
-                if observation.change in _STORED
+                if observation.change.kept
             ]
         )
 
+    def _enqueue(self, deliveries: Sequence[NewDelivery]) -> None:
+        for number, each in zip(self._tx.outbox.add(deliveries), deliveries, strict=True):
+            if each.lease is None:
+                self._tally.integrations.add(each.integration)
+            else:
+                self._tally.handed.append(claimed(number, each))
+
     def _deliveries(self, group: _Group, incident: Incident) -> list[NewDelivery]:
-        return [
-            NewDelivery(
-                integration=planned.integration,
-                notice=notice(group.incident, incident, planned.kind, now=self._now),
-                received_at=self._now,
-                expires_at=self._now + self._routing.give_up_after,
+        # Nothing older waits for anybody who was not told of this incident before.
+        told = () if group.incident is None else group.incident.asked
+        deliveries = []
+        for planned in group.planned:
+            takes = planned.integration not in told and self._takes(planned.integration)
+            deliveries.append(
+                NewDelivery(
+                    integration=planned.integration,
+                    notice=notice(group.incident, incident, planned.kind, now=self._now),
+                    received_at=self._now,
+                    expires_at=self._now + self._routing.give_up_after,
+                    lease=new_lease() if takes else None,
+                    lease_until=self._now + LEASE if takes else None,
+                )
             )
-            for planned in group.planned
-        ]
+        return deliveries
 
     def _entry(self, observation: Observation, incident_id: int | None) -> HistoryEntry:
         """What an alert becomes; `incident_id` is that of the incident its group was folded into, if any."""
@@ -379,12 +400,23 @@ class _Taking:
             at=self._now,
             reading=verdict.grades[0].reading if verdict is not None else None,
             with_content=tells_content and (before is None or before.content != alert.content),
+            of_content_only=before is not None and fires and _is_same_but_for_content(before, record),
         )
 
 
 def _is_graded(record: AlertRecord, routing: Routing) -> bool:
     """Whether what the configuration makes of an alert is known."""
     return record.status is AlertStatus.RESOLVED or record.graded_by == routing.config_hash
+
+
+def _is_same_but_for_content(before: AlertRecord, after: AlertRecord) -> bool:
+    return (
+        before.status is after.status
+        and before.sev is after.sev
+        and before.unsure == after.unsure
+        and before.incident_id == after.incident_id
+        and before.starts_at == after.starts_at
+    )
 
 
 def _differs(record: AlertRecord | None, verdict: Verdict) -> bool:

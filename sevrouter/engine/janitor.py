@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from sevrouter.engine.ports import NotStoredError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
@@ -45,7 +47,9 @@ class Janitor:
                 if rounds % int(FORGET_EVERY / RESCUE_EVERY) == 0:
                     await self.forget()
             except Exception as error:
-                log.exception("janitor_failing", error=repr(error))
+                # A traceback helps to find a mistake of ours, and that the store is away is none.
+                is_ours = not isinstance(error, NotStoredError)
+                log.error("janitor_failing", error=repr(error), exc_info=is_ours)  # noqa: TRY400  as said
             rounds += 1
             await asyncio.sleep(RESCUE_EVERY)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
+import random
+from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, assert_never
@@ -16,6 +17,7 @@ from sevrouter.domain.delivery import (
     Delivered,
     Delivery,
     DeliveryState,
+    NewDelivery,
     Outcome,
     OutcomeReason,
     Rejected,
@@ -28,6 +30,8 @@ from sevrouter.engine.ports import Notifier
 from sevrouter.engine.recording import Recording, about, entry_of
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from sevrouter.engine.ports import Clock, StorePort, TransactionPort
     from sevrouter.telemetry.metrics import Metrics
 
@@ -37,6 +41,10 @@ log = structlog.get_logger()
 TOGETHER = 8
 # Longer than any attempt takes; a delivery still being sent after it has lost its worker.
 LEASE = timedelta(seconds=60)
+# How many that are handed over may wait for a free place, and for how long anything that is claimed may: beyond that
+# it goes the way of the outbox, the worst SEV first and looked at again before it is sent.
+HANDED = 32
+FRESH = timedelta(seconds=1)
 # A lane looks at its outbox at least this often, for what another process put there.
 LONGEST_SLEEP = 5.0
 # Seconds between tries to record an outcome that the store did not take; after the last its lease runs out.
@@ -61,13 +69,35 @@ class _Ended:
     reason: str
 
 
+def new_lease() -> str:
+    """A lease that nobody else has."""
+    return f"{random.getrandbits(128):032x}"
+
+
+def claimed(number: int, new: NewDelivery) -> Delivery:
+    """A delivery that was written with its lease."""
+    assert new.lease is not None
+    return Delivery(
+        id=number,
+        integration=new.integration,
+        notice=new.notice,
+        received_at=new.received_at,
+        expires_at=new.expires_at,
+        lease=new.lease,
+    )
+
+
 @dataclass(slots=True)
 class _Claim:
-    """What one look at the outbox gave; `due_at` is when the next look is worth while."""
+    """What one look at the outbox gave; `due_at` is when the next look is worth while.
+
+    `is_last`: nothing waits but what this look has taken.
+    """
 
     deliveries: list[Delivery] = field(default_factory=list)
     ended: list[_Ended] = field(default_factory=list)
     due_at: datetime | None = None
+    is_last: bool = False
 
 
 class Lane:
@@ -83,10 +113,44 @@ class Lane:
         self._stopping = False
         self._failing = False
         self._under_way: set[asyncio.Task[None]] = set()
+        # Claimed, with the time of their claim; they wait for a free place.
+        self._handed: deque[tuple[Delivery, datetime]] = deque()
+        # Whether the outbox holds nothing for this lane, as far as we know.
+        self._is_quiet = False
 
     def wake(self) -> None:
         """Look at the outbox now."""
+        self._is_quiet = False
         self._wake.set()
+
+    @property
+    def takes(self) -> bool:
+        """Whether a new delivery would be sent at once: nothing that may be worse waits in the outbox."""
+        is_open = self._is_quiet and not self._stopping and self.route.notifier is not None
+        return is_open and len(self._handed) + len(self._under_way) < HANDED
+
+    def hand_over(self, delivery: Delivery) -> None:
+        """Send a delivery that is committed with its lease."""
+        self._handed.append((delivery, delivery.received_at))
+        self._start_handed()
+
+    def _start_handed(self) -> None:
+        while self._handed and len(self._under_way) < TOGETHER:
+            delivery, claimed_at = self._handed.popleft()
+            is_fresh = self._clock() - claimed_at <= FRESH and self.route.notifier is not None
+            self._start(self._deliver(delivery) if is_fresh else self._release(delivery), delivery)
+
+    def _start(self, work: Coroutine[None, None, None], delivery: Delivery) -> None:
+        task = asyncio.create_task(work, name=f"{self.name}-{delivery.id}")
+        self._under_way.add(task)
+        task.add_done_callback(self._done)
+
+    async def _release(self, delivery: Delivery) -> None:
+        try:
+            await self._store.write(lambda tx: tx.outbox.release(delivery))
+        except Exception as error:  # noqa: BLE001  whatever it is, its lease will run out
+            self._complain(error)
+        self.wake()
 
     async def run(self) -> None:
         """Deliver until `stop`."""
@@ -107,7 +171,8 @@ class Lane:
 
     async def finish(self) -> None:
         """Wait for the attempts that are under way."""
-        while self._under_way:
+        while self._under_way or self._handed:
+            self._start_handed()
             await asyncio.wait(self._under_way)
 
     def abandon(self) -> None:
@@ -117,14 +182,16 @@ class Lane:
 
     async def _turn(self) -> float:
         """Begin what is due; how many seconds until there may be more."""
-        free = TOGETHER - len(self._under_way)
-        if free <= 0:
+        free = 2 * TOGETHER - len(self._under_way) - len(self._handed)
+        if free < TOGETHER:
+            # One more look for each attempt that ends would cost more than the attempt.
             return LONGEST_SLEEP
         claim = await self._store.write(lambda tx: self._claim(tx, free))
-        for delivery in claim.deliveries:
-            task = asyncio.create_task(self._deliver(delivery), name=f"{self.name}-{delivery.id}")
-            self._under_way.add(task)
-            task.add_done_callback(self._done)
+        claimed_at = self._clock()
+        self._handed += [(delivery, claimed_at) for delivery in claim.deliveries]
+        self._start_handed()
+        # A wake-up that came meanwhile may be of something that this look has not seen.
+        self._is_quiet = claim.is_last and not self._wake.is_set()
         for ended in claim.ended:
             self._report_end(ended)
         if claim.ended:
@@ -144,7 +211,9 @@ class Lane:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
-        self.wake()
+        self._start_handed()
+        if not self._is_quiet:
+            self.wake()
 
     def _complain(self, error: Exception) -> None:
         if not self._failing:
@@ -155,9 +224,11 @@ class Lane:
         now = self._clock()
         claim = _Claim()
         heads = tx.outbox.heads(self.name, now=now, most=free)
-        incidents = tx.incidents.by_id({head.notice.incident_id for head in heads})
+        ids = {head.notice.incident_id for head in heads}
+        incidents, deliveries = tx.incidents.by_id(ids), tx.outbox.siblings(self.name, ids)
         for head in heads:
-            void = superseded(head, incidents[head.notice.incident_id], tx.outbox.siblings(head))
+            siblings = [each for each in deliveries[head.notice.incident_id] if each.id != head.id]
+            void = superseded(head, incidents[head.notice.incident_id], siblings)
             if void is not None:
                 claim.ended.append(_Ended(head, DeliveryState.SUPERSEDED, Fact.SUPERSEDED, void.value))
             elif head.expires_at <= now:
@@ -166,15 +237,16 @@ class Lane:
             elif self.route.notifier is None:
                 claim.ended.append(_Ended(head, DeliveryState.SHADOWED, Fact.SHADOWED, "shadow"))
             else:
-                lease = uuid.uuid4().hex
-                tx.outbox.begin(head, lease=lease, until=now + LEASE)
-                claim.deliveries.append(replace(head, lease=lease, attempts=head.attempts + 1))
+                claim.deliveries.append(replace(head, lease=new_lease(), attempts=head.attempts + 1))
+        tx.outbox.begin(claim.deliveries, until=now + LEASE)
         for ended in claim.ended:
             head = ended.delivery
             tx.outbox.void(head, ended.state, reason=ended.reason, at=now)
             tx.incidents.tell([(head.notice.incident_id, entry_of(head, ended.fact, ended.reason, now))])
         # A full claim is followed by another look as soon as one of its attempts has ended.
-        claim.due_at = tx.outbox.next_due_at(self.name) if len(heads) < free else None
+        if len(heads) < free:
+            claim.due_at = tx.outbox.next_due_at(self.name)
+            claim.is_last = claim.due_at is None and tx.outbox.is_empty(self.name)
         return claim
 
     def _report_end(self, ended: _Ended) -> None:
@@ -206,6 +278,8 @@ class Lane:
                 await asyncio.sleep(pause)
         else:
             return
+        if write.not_before is not None:
+            self.wake()
         if is_ours:
             self._report(delivery, outcome, write.not_before, now)
 

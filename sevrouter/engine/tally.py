@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from sevrouter.domain.alert import AlertStatus
+from sevrouter.domain.delivery import Delivery
+from sevrouter.domain.grading import Verdict
 from sevrouter.domain.incident import Incident, TimelineEntry
-from sevrouter.domain.sev import sev_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from prometheus_client import Counter as CounterMetric
+
     from sevrouter.domain.alert import Alert, AlertRecord
-    from sevrouter.domain.grading import Verdict
     from sevrouter.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
@@ -23,45 +28,58 @@ log = structlog.get_logger()
 class Tally:
     """Counts of one webhook. A work that is run again starts with a new one."""
 
-    statuses: Counter[str] = field(default_factory=Counter)
-    grades: Counter[tuple[str, bool]] = field(default_factory=Counter)
-    unmatched: int = 0
+    firing: int = 0
+    resolved: int = 0
+    verdicts: list[Verdict] = field(default_factory=list)
     unowned: int = 0
     duplicates: int = 0
     stale: int = 0
     facts: list[tuple[Incident, TimelineEntry]] = field(default_factory=list)
     integrations: set[str] = field(default_factory=set)
+    handed: list[Delivery] = field(default_factory=list)
     has_due: bool = False
 
     def graded(self, verdict: Verdict) -> None:
         """Count a verdict."""
-        self.grades[sev_name(verdict.sev), verdict.unsure] += 1
-        self.unmatched += verdict.is_unmatched
+        self.verdicts.append(verdict)
 
-    def received(self, alert: Alert) -> None:
-        """Count an alert that came."""
-        self.statuses[alert.status.value] += 1
+    def received(self, alerts: Sequence[Alert]) -> None:
+        """Count alerts that came."""
+        firing = sum(alert.status is AlertStatus.FIRING for alert in alerts)
+        self.firing += firing
+        self.resolved += len(alerts) - firing
 
     def repeated(self, record: AlertRecord) -> None:
         """Count an alert that came just as it came before."""
-        self.statuses[record.status.value] += 1
+        if record.status is AlertStatus.FIRING:
+            self.firing += 1
+        else:
+            self.resolved += 1
         self.duplicates += 1
         if record.verdict is not None:
             self.graded(record.verdict)
 
     def report(self, metrics: Metrics) -> None:
         """Show it all to Prometheus and in the log."""
-        for status, count in self.statuses.items():
-            metrics.alerts.labels(status).inc(count)
-        for (sev, unsure), count in self.grades.items():
-            metrics.grades.labels(sev, "true" if unsure else "false").inc(count)
-        metrics.unmatched.inc(self.unmatched)
-        metrics.unowned.inc(self.unowned)
-        metrics.duplicates.inc(self.duplicates)
-        metrics.stale.inc(self.stale)
+        _add(metrics.firing, self.firing)
+        _add(metrics.resolved, self.resolved)
+        # The grader gives the same verdict object to the same case, so there are few among many.
+        by_identity = {id(verdict): verdict for verdict in self.verdicts}
+        for identity, count in Counter(map(id, self.verdicts)).items():
+            verdict = by_identity[identity]
+            metrics.grade(verdict.sev, unsure=verdict.unsure).inc(count)
+            _add(metrics.unmatched, count * verdict.is_unmatched)
+        _add(metrics.unowned, self.unowned)
+        _add(metrics.duplicates, self.duplicates)
+        _add(metrics.stale, self.stale)
         if self.stale:
             log.warning("alerts_stale", count=self.stale)
         report_facts(self.facts)
+
+
+def _add(counter: CounterMetric, count: int) -> None:
+    if count:
+        counter.inc(count)
 
 
 def report_facts(facts: list[tuple[Incident, TimelineEntry]]) -> None:

@@ -10,6 +10,7 @@ import structlog
 from sevrouter.domain.delivery import NewDelivery
 from sevrouter.domain.incident import settle
 from sevrouter.domain.plan import notice, plan
+from sevrouter.engine.ports import NotStoredError
 from sevrouter.engine.tally import report_facts
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ class Watcher:
                     sleep = min(LONGEST_SLEEP, max(0.0, (next_due_at - self._clock()).total_seconds()))
             except Exception as error:
                 if not self._failing:
-                    log.exception("watcher_failing", error=repr(error))
+                    # A traceback helps to find a mistake of ours, and that the store is away is none.
+                    is_ours = not isinstance(error, NotStoredError)
+                    log.error("watcher_failing", error=repr(error), exc_info=is_ours)  # noqa: TRY400  as said
                 self._failing = True
                 sleep = 1.0
             try:

@@ -94,6 +94,11 @@ class Transport:
         return read_answer(response.status, response.headers, body, secrets=secrets, now=datetime.now(UTC))
 
 
+# Seconds. A connection that is kept longer dies unnoticed between two incidents, and the request that finds out is
+# lost; one that is never kept costs a handshake for each delivery of a storm.
+KEPT = 2.0
+
+
 @asynccontextmanager
 async def open_transport(
     *, connect_within: float = CONNECT_WITHIN, answer_within: float = ANSWER_WITHIN
@@ -102,8 +107,7 @@ async def open_transport(
     redirects = aiohttp.TraceConfig()
     redirects.on_request_redirect.append(_refuse_redirect)
     async with aiohttp.ClientSession(
-        # A kept connection dies unnoticed between two incidents, and the request that finds out is lost.
-        connector=aiohttp.TCPConnector(force_close=True),
+        connector=aiohttp.TCPConnector(keepalive_timeout=KEPT),
         timeout=aiohttp.ClientTimeout(total=answer_within, connect=connect_within),
         response_class=CappedResponse,
         trace_configs=[redirects],

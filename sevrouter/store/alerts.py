@@ -16,7 +16,7 @@ from sevrouter.domain.sev import Sev
 from sevrouter.engine.ports import ForgottenError
 from sevrouter.store.errors import ConflictError
 from sevrouter.store.ids import take_ids
-from sevrouter.store.rows import Rows, is_postgres, select_in, storable
+from sevrouter.store.rows import Rows, execute, is_postgres, select_in, storable
 from sevrouter.store.tables import microseconds, moment
 
 if TYPE_CHECKING:
@@ -69,7 +69,6 @@ _CHANGED = (
     " FROM unnest($1::bigint[], $2::bytea[], $3::bigint[]) AS known (id, digest, seen)"
     " LEFT JOIN alert_states ON alert_id = known.id WHERE version IS DISTINCT FROM known.seen"
 )
-_STATUS_NAMES = {status: status.value for status in AlertStatus}
 _STATUSES = {status.value: status for status in AlertStatus}
 # The alerts of a webhook share most of their times.
 _microseconds = lru_cache(maxsize=4_096)(microseconds)
@@ -91,6 +90,7 @@ class Alerts:
         self._new: list[tuple[Any, ...]] = []
         self._entries: list[tuple[Any, ...]] = []
         self._wanted: set[bytes] = set()
+        self._absent: set[bytes] = set()
 
     def expect(self, digests: Iterable[bytes]) -> None:
         """Say which alerts will be asked for, so that those of many webhooks are read together."""
@@ -107,11 +107,16 @@ class Alerts:
 
     def find(self) -> list[AlertRecord]:
         """Read what is expected and not remembered; what is remembered may be out of date until `verify`."""
-        remembered = self._memory.records
-        unknown = [each for each in self._wanted if each not in self._read and each not in remembered]
+        remembered, read, absent = self._memory.records, self._read, self._absent
+        unknown = [each for each in self._wanted if each not in remembered and each not in read and each not in absent]
         if unknown:
             self._select(unknown)
-        return [found for each in self._wanted if (found := self._read.get(each) or remembered.get(each))]
+            absent.update(each for each in unknown if each not in read)
+        if not self._is_shared:
+            # Nobody else writes, so there is nothing to hold on to.
+            self._wanted = set()
+            return []
+        return [found for each in self._wanted if (found := read.get(each) or remembered.get(each))]
 
     def verify(self) -> None:
         """Compare what is expected with the database, where others write to it too."""
@@ -124,7 +129,7 @@ class Alerts:
         if not known:
             return
         keys = ([each.id for each in known], [each.digest for each in known], [each.version for each in known])
-        for number, digest, *state in self._connection.exec_driver_sql(_CHANGED, keys):
+        for number, digest, *state in execute(self._connection, _CHANGED, keys).fetchall():
             del self._read[digest]
             self._memory.forget_records([digest])
             if state[0] is not None:
@@ -132,19 +137,21 @@ class Alerts:
 
     def records(self, digests: Iterable[bytes]) -> dict[bytes, AlertRecord]:
         """What is remembered of the alerts with these digests; those never seen are left out."""
-        digests = list(digests)
-        if self._wanted or self._is_shared:
-            self._wanted.update(each for each in digests if each not in self._changed and each not in self._read)
+        changed, read, absent = self._changed, self._read, self._absent
+        remembered = {} if self._is_shared else self._memory.records
+        found: dict[bytes, AlertRecord] = {}
+        unknown: list[bytes] = []
+        for digest in digests:
+            record = changed.get(digest) or read.get(digest) or remembered.get(digest)
+            if record is not None:
+                found[digest] = record
+            elif digest not in absent:
+                unknown.append(digest)
+        if unknown:
+            self._wanted.update(unknown)
             self.find()
             self.verify()
-        sources = (self._changed, self._read) if self._is_shared else (self._changed, self._read, self._memory.records)
-        missing = digests
-        found: dict[bytes, AlertRecord] = {}
-        for source in sources:
-            missing = [each for each in missing if not _copy(each, source, found)]
-        if missing and not self._is_shared:
-            self._select(missing)
-            missing = [each for each in missing if not _copy(each, self._read, found)]
+            found.update((each, read[each]) for each in unknown if each in read)
         return found
 
     def sighted(self, sightings: Iterable[bytes]) -> list[AlertRecord]:
@@ -163,7 +170,11 @@ class Alerts:
         return self._read.get(digest) if self._is_shared else self._memory.records.get(digest)
 
     def save(self, entries: Sequence[HistoryEntry]) -> None:
-        """Write alerts as they are now, and the history of it; labels only of those never seen before."""
+        """Write alerts as they are now, and the history of it; labels only of those never seen before.
+
+        Where only the content has changed the history alone is written: a process that does not remember it takes
+        the next sending for one more change, which does no harm.
+        """
         unseen = [each for each in entries if each.record.id is None]
         if unseen:
             numbers = take_ids(self._connection, self._memory, "alerts", len(unseen))
@@ -173,11 +184,13 @@ class Alerts:
                 self._new.append(_alert(number, entry))
         for entry in entries:
             if entry.record.id is not None:
-                self._stage(entry.record)
+                self._stage(entry.record, is_written=not entry.of_content_only)
             self._entries.append(_history_row(self._changed[entry.record.digest].id or 0, entry))
 
-    def _stage(self, record: AlertRecord) -> None:
-        self._changed[record.digest] = self._unwritten[record.digest] = record
+    def _stage(self, record: AlertRecord, *, is_written: bool = True) -> None:
+        self._changed[record.digest] = record
+        if is_written or record.digest in self._unwritten:
+            self._unwritten[record.digest] = record
 
     def recall(self, records: Iterable[AlertRecord]) -> None:
         """Remember how alerts were sent and graded that have not changed otherwise; nothing of it is written."""
@@ -188,7 +201,7 @@ class Alerts:
 
     def flush(self) -> None:
         """Write what was saved. Raises ConflictError where somebody else wrote it first."""
-        if not self._entries:
+        if not self._entries and not self._unwritten:
             return
         # In one order everywhere, so that two replicas wait for one another and never both ways.
         self._new.sort(key=lambda row: row[1])
@@ -214,16 +227,8 @@ class Alerts:
 
     def _select(self, digests: Iterable[bytes]) -> None:
         for row in select_in(self._connection, _BY_DIGEST, "bytea", digests):
-            record = _record(*tuple(row))
+            record = _record(*row)
             self._read[record.digest] = record
-
-
-def _copy(digest: bytes, source: dict[bytes, AlertRecord], found: dict[bytes, AlertRecord]) -> bool:
-    record = source.get(digest)
-    if record is None:
-        return False
-    found[digest] = record
-    return True
 
 
 def _alert(number: int, entry: HistoryEntry) -> tuple[Any, ...]:
@@ -234,7 +239,7 @@ def _alert(number: int, entry: HistoryEntry) -> tuple[Any, ...]:
 def _state(record: AlertRecord) -> tuple[Any, ...]:
     return (
         record.id,
-        _STATUS_NAMES[record.status],
+        "firing" if record.status is AlertStatus.FIRING else "resolved",
         _microseconds(record.starts_at),
         None if record.closed_until is None else _microseconds(record.closed_until),
         _microseconds(record.changed_at),
@@ -253,7 +258,7 @@ def _history_row(number: int, entry: HistoryEntry) -> tuple[Any, ...]:
     return (
         number,
         _microseconds(entry.at),
-        _STATUS_NAMES[record.status],
+        "firing" if record.status is AlertStatus.FIRING else "resolved",
         _microseconds(alert.starts_at),
         None if alert.ends_at is None else _microseconds(alert.ends_at),
         None if record.sev is None else record.sev.rank,

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 # Numbers that are taken at once; those that a process takes and does not use are left out for ever.
 _AT_ONCE = 256
 
+# What is read in the order of its numbers.
+_ORDERED = ("incidents", "deliveries")
+
 _sequence = text("SELECT nextval(pg_get_serial_sequence(:table, 'id')) FROM generate_series(1, :count)")
 _last = text("SELECT seq FROM sqlite_sequence WHERE name = :table")
 
@@ -28,6 +31,8 @@ def take_ids(connection: Connection, memory: Memory, table: str, count: int) -> 
     if missing:
         wanted = missing + _AT_ONCE
         if is_postgres(connection):
+            # Those that are given out in order are not kept for long.
+            wanted = missing if table in _ORDERED else wanted
             free.extend(connection.execute(_sequence, {"table": table, "count": wanted}).scalars())
         else:
             # There is one writer, so what is beyond the last number is ours.
@@ -36,3 +41,13 @@ def take_ids(connection: Connection, memory: Memory, table: str, count: int) -> 
             free.extend(range(last + 1, last + 1 + wanted))
             memory.last_ids[table] = free[-1]
     return [free.popleft() for _ in range(count)]
+
+
+def forget_ordered_ids(memory: Memory) -> None:
+    """Give out new numbers from now on, higher than those of all that other replicas have committed.
+
+    To be called with the lock of an incident just had: the next incident of its kind, and what is told of it next,
+    come after what is there, by whichever replica that was written.
+    """
+    for table in _ORDERED:
+        memory.free_ids.pop(table, None)

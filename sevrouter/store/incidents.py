@@ -10,19 +10,19 @@ from msgspec.structs import replace
 from sqlalchemy import bindparam, func, select, text
 
 from sevrouter.domain.incident import Evidence, Fact, Incident, IncidentState, TimelineEntry
+from sevrouter.domain.sev import Sev
 from sevrouter.store.chunks import chunks
 from sevrouter.store.errors import ConflictError
-from sevrouter.store.ids import take_ids
-from sevrouter.store.rows import Rows, is_postgres
-from sevrouter.store.tables import incidents, microseconds, timeline
+from sevrouter.store.ids import forget_ordered_ids, take_ids
+from sevrouter.store.rows import Rows, is_postgres, select_in
+from sevrouter.store.tables import incidents, microseconds, moment, timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Connection, RowMapping
+    from sqlalchemy import Connection
 
-    from sevrouter.domain.sev import Sev
     from sevrouter.store.memory import Memory
 
 _CHANGING = {
@@ -46,19 +46,18 @@ _states = Rows("incidents", _CHANGING | {"version": "bigint"})
 _evidences = Rows("incidents", _CHANGING | {"evidence": "text", "version": "bigint"})
 _facts = Rows("timeline", {"incident_id": "bigint", "at": "bigint", "fact": "text", "details": "text"})
 
-_by_id = select(incidents).where(incidents.c.id.in_(bindparam("ids", expanding=True)))
+_NAMES = [column.name for column in incidents.c]
+_COLUMNS = ", ".join(column.name for column in incidents.c)
+_BY_ID = f"SELECT {_COLUMNS} FROM incidents WHERE id {{keys}}"  # noqa: S608
 _versions = (
     select(incidents.c.id, incidents.c.version)
     .where(incidents.c.id.in_(bindparam("ids", expanding=True)))
     .order_by(incidents.c.id)
     .with_for_update()
 )
-_last_by_key = select(incidents).where(
-    incidents.c.id.in_(
-        select(func.max(incidents.c.id))
-        .where(incidents.c.dedup_key.in_(bindparam("keys", expanding=True)))
-        .group_by(incidents.c.dedup_key)
-    )
+_LAST_BY_KEY = (
+    f"SELECT {_COLUMNS} FROM incidents WHERE id IN"  # noqa: S608
+    " (SELECT max(id) FROM incidents WHERE dedup_key {keys} GROUP BY dedup_key)"
 )
 # Written as the index is, or SQLite would not take it and read every incident there ever was.
 _truncated = select(incidents.c.id).where(text("truncated")).limit(1)
@@ -89,11 +88,13 @@ class Incidents:
         """Say whose last incidents will be asked for, so that those of many webhooks are read together."""
         self._wanted.update(keys)
 
-    def hold(self, ids: Iterable[int]) -> None:
+    def hold(self, ids: Collection[int]) -> None:
         """Read what is expected, and these; where others write too, nobody else changes them until the end.
 
         All are locked by one statement in the order of their numbers.
         """
+        if not self._wanted and not (ids and self._is_shared):
+            return
         wanted, self._wanted = self._wanted - self._by_key.keys() - self._absent, set()
         found = self._find(wanted)
         self._by_key.update((key, each.id or 0) for key, each in found.items())
@@ -107,9 +108,11 @@ class Incidents:
     def _find(self, keys: Iterable[str]) -> dict[str, Incident]:
         remembered = {key: self._remembered(key) for key in keys}
         found = {key: incident for key, incident in remembered.items() if incident is not None}
-        for chunk in chunks(key for key, incident in remembered.items() if incident is None):
-            for row in self._connection.execute(_last_by_key, {"keys": chunk}).mappings():
-                found[row["dedup_key"]] = self._read_row(row)
+        unknown = [key for key, incident in remembered.items() if incident is None]
+        if unknown:
+            for row in select_in(self._connection, _LAST_BY_KEY, "text", unknown):
+                incident = self._read_row(_typed(row))
+                found[incident.dedup_key] = incident
         return found
 
     def _remembered(self, key: str) -> Incident | None:
@@ -117,7 +120,7 @@ class Incidents:
         # Of one that is over another replica may have opened the next; of an open one there is no next.
         return None if incident is None or (self._is_shared and not incident.is_open) else incident
 
-    def _read_row(self, row: RowMapping) -> Incident:
+    def _read_row(self, row: Mapping[str, Any]) -> Incident:
         number = row["id"]
         known = self._read.get(number) or self._memory.incidents.get(number)
         # Without its evidence an incident is read many times as quickly.
@@ -132,12 +135,13 @@ class Incidents:
                     self._read[number] = known
                 else:
                     changed.append(number)
+            forget_ordered_ids(self._memory)
         self._select(changed)
 
-    def _select(self, ids: Iterable[int]) -> None:
-        for chunk in chunks(ids):
-            for row in self._connection.execute(_by_id, {"ids": chunk}).mappings():
-                self._read[row["id"]] = self._read_row(row)
+    def _select(self, ids: Collection[int]) -> None:
+        if ids:
+            for row in select_in(self._connection, _BY_ID, "bigint", ids):
+                self._read[row[0]] = self._read_row(_typed(row))
 
     def by_id(self, ids: Iterable[int]) -> dict[int, Incident]:
         """The incidents with these ids."""
@@ -160,6 +164,8 @@ class Incidents:
     def last_by_key(self, keys: Iterable[str]) -> dict[str, Incident]:
         """The last incident of each of these identities, open or not."""
         keys = list(keys)
+        if not keys:
+            return {}
         self.expect(keys)
         self.hold(())
         numbers = {key: self._by_key[key] for key in keys if key in self._by_key}
@@ -180,7 +186,9 @@ class Incidents:
         self._flush_all()
         statement = select(incidents).where(incidents.c.due_at <= now).order_by(incidents.c.due_at).limit(most)
         rows = self._connection.execute(statement.with_for_update(skip_locked=True)).mappings().all()
-        found = [self._read_row(row) for row in rows]
+        if self._is_shared:
+            forget_ordered_ids(self._memory)
+        found = [self._read_row({**row}) for row in rows]
         self._read.update((each.id or 0, each) for each in found)
         return found
 
@@ -220,6 +228,8 @@ class Incidents:
 
     def flush(self) -> None:
         """Write what was added, saved and told. Raises ConflictError where somebody else wrote it first."""
+        if not (self._added or self._saved or self._told):
+            return
         for number in (*self._added, *self._saved):
             incident = self._changed[number]
             self._changed[number] = replace(incident, version=incident.version + 1)
@@ -269,7 +279,7 @@ class Incidents:
         else:
             is_open = incidents.c.state != IncidentState.RESOLVED.value
             statement = statement.where(is_open).order_by(incidents.c.sev, incidents.c.id)
-        return [_incident(row) for row in self._connection.execute(statement).mappings()]
+        return [_incident({**row}) for row in self._connection.execute(statement).mappings()]
 
     def counts(self) -> dict[tuple[Sev, str], int]:
         """How many incidents there are by SEV and state."""
@@ -304,7 +314,18 @@ def _evidence(incident: Incident) -> str:
     return _encode(incident.evidence).decode()
 
 
-def _incident(row: RowMapping) -> Incident:
+def _typed(row: Sequence[Any]) -> Mapping[str, Any]:
+    """A row as it comes from the driver, with the types that its table gives it."""
+    values = dict(zip(_NAMES, row, strict=True))
+    for name in ("opened_at", "resolved_at", "due_at"):
+        values[name] = None if values[name] is None else moment(values[name])
+    for name in ("unsure", "truncated"):
+        values[name] = bool(values[name])
+    values["sev"] = Sev(values["sev"])
+    return values
+
+
+def _incident(row: Mapping[str, Any]) -> Incident:
     return Incident(
         id=row["id"],
         dedup_key=row["dedup_key"],

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 K = TypeVar("K")
 
 # An alert takes about half a kilobyte, an incident two; what was learned first is forgotten first.
-MOST_ALERTS = 200_000
-MOST_INCIDENTS = 20_000
+MOST_ALERTS = 150_000
+MOST_INCIDENTS = 120_000
 
 
 class Memory:

@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
-from sqlalchemy import and_, exists, func, literal_column, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import and_, bindparam, exists, func, literal_column, select, update
 
 from sevrouter.domain.delivery import (
     Delivery,
@@ -21,13 +20,14 @@ from sevrouter.domain.delivery import (
     Sibling,
 )
 from sevrouter.store.ids import take_ids
-from sevrouter.store.rows import Rows, is_postgres, storable
+from sevrouter.store.rows import Rows, execute, is_postgres, numbered, storable
 from sevrouter.store.tables import Moment, deliveries, delivery_references, microseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from sqlalchemy import ColumnElement, Connection, RowMapping
+    from sqlalchemy.engine.interfaces import DBAPICursor
 
     from sevrouter.store.memory import Memory
 
@@ -46,14 +46,34 @@ _new = Rows(
         "received_at": "bigint",
         "not_before": "bigint",
         "expires_at": "bigint",
+        "lease": "text",
+        "lease_until": "bigint",
     },
 )
+_OURS = "WHERE id = ? AND state = 'sending' AND lease = ?"
+_FINISH = (
+    f"UPDATE deliveries SET state = ?, lease = ?, lease_until = ?, finished_at = ?, reason = ?, detail = ? {_OURS}"  # noqa: S608
+)
+_AGAIN = "state = ?, lease = ?, lease_until = ?, not_before = ?, unknowns = ?, reason = ?, detail = ?"
+_POSTPONE = f"UPDATE deliveries SET {_AGAIN} {_OURS}"  # noqa: S608
+_BEGIN = (
+    "UPDATE deliveries SET state = ?, lease = ?, lease_until = ?, attempts = attempts + 1"
+    " WHERE id = ? AND state = 'pending'"
+)
+_RELEASE = f"UPDATE deliveries SET state = ?, lease = ?, lease_until = ?, attempts = attempts - 1 {_OURS}"  # noqa: S608
+_REFER = "INSERT INTO delivery_references (incident_id, integration, reference) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 # Where replicas tell one another, by PostgreSQL's NOTIFY, which integrations have something to deliver.
 CHANNEL = "sevrouter_outbox"
 _PENDING = DeliveryState.PENDING.value
 _SENDING = DeliveryState.SENDING.value
 # Written as the index is, or SQLite would not take it and read every delivery there ever was.
 _UNFINISHED = deliveries.c.finished_at.is_(None)
+_siblings = select(
+    deliveries.c.incident_id, deliveries.c.id, deliveries.c.kind, deliveries.c.state, deliveries.c.unknowns
+).where(
+    deliveries.c.incident_id.in_(bindparam("ids", expanding=True)),
+    deliveries.c.integration == bindparam("integration"),
+)
 # The plus keeps SQLite from finding all that is due first and sorting it then: in a storm that is thousands.
 _NOT_BEFORE = literal_column("+deliveries.not_before", Moment())
 
@@ -86,19 +106,23 @@ class Outbox:
         self._flush_all()
         return self._bare
 
-    def add(self, new: Sequence[NewDelivery]) -> None:
-        """Write deliveries, due at once, when the transaction ends."""
-        if new:
-            numbers = take_ids(self._bare, self._memory, "deliveries", len(new))
-            self._added += [_row(number, each) for number, each in zip(numbers, new, strict=True)]
+    def add(self, new: Sequence[NewDelivery]) -> list[int]:
+        """Write deliveries, due at once, when the transaction ends; returns their ids."""
+        if not new:
+            return []
+        numbers = take_ids(self._bare, self._memory, "deliveries", len(new))
+        self._added += [_row(number, each) for number, each in zip(numbers, new, strict=True)]
+        return numbers
 
     def flush(self) -> None:
         """Write what was added."""
+        if not self._added:
+            return
         added, self._added = self._added, []
         _new.insert(self._bare, added)
-        if added and is_postgres(self._bare):
+        integrations = sorted({str(row[2]) for row in added if row[6] == _PENDING})
+        if integrations and is_postgres(self._bare):
             # Only a hint: whoever misses it looks within seconds all the same.
-            integrations = sorted({str(row[2]) for row in added})
             self._bare.exec_driver_sql("SELECT pg_notify($1, $2)", (CHANNEL, ",".join(integrations)))
 
     def heads(self, integration: str, *, now: datetime, most: int) -> list[Delivery]:
@@ -134,25 +158,24 @@ class Outbox:
         )
         return self._connection.execute(statement).scalar()
 
-    def siblings(self, delivery: Delivery) -> list[Sibling]:
-        """The other deliveries of the same incident to the same integration."""
-        statement = select(deliveries.c.id, deliveries.c.kind, deliveries.c.state, deliveries.c.unknowns).where(
-            deliveries.c.incident_id == delivery.notice.incident_id,
-            deliveries.c.integration == delivery.integration,
-            deliveries.c.id != delivery.id,
-        )
-        return [
-            Sibling(number, NoticeKind(kind), DeliveryState(state), unknowns)
-            for number, kind, state, unknowns in self._connection.execute(statement)
-        ]
+    def is_empty(self, integration: str) -> bool:
+        """Whether nothing waits for this integration, not even for an older delivery of its incident."""
+        waiting = deliveries.c.integration == integration, deliveries.c.state == _PENDING, _UNFINISHED
+        return self._connection.execute(select(deliveries.c.id).where(*waiting).limit(1)).first() is None
 
-    def begin(self, delivery: Delivery, *, lease: str, until: datetime) -> None:
-        """Mark a delivery as being sent, by who holds this lease."""
-        self._connection.execute(
-            update(deliveries)
-            .where(deliveries.c.id == delivery.id, deliveries.c.state == _PENDING)
-            .values(state=_SENDING, lease=lease, lease_until=until, attempts=deliveries.c.attempts + 1)
-        )
+    def siblings(self, integration: str, incident_ids: Collection[int]) -> dict[int, list[Sibling]]:
+        """All deliveries of these incidents to one integration, by incident."""
+        found: dict[int, list[Sibling]] = {number: [] for number in incident_ids}
+        if incident_ids:
+            rows = self._connection.execute(_siblings, {"integration": integration, "ids": list(incident_ids)})
+            for incident_id, number, kind, state, unknowns in rows:
+                found[incident_id].append(Sibling(number, NoticeKind(kind), DeliveryState(state), unknowns))
+        return found
+
+    def begin(self, begun: Sequence[Delivery], *, until: datetime) -> None:
+        """Mark deliveries as being sent, each by who holds its lease."""
+        for delivery in begun:
+            self._run(_BEGIN, (_SENDING, delivery.lease, microseconds(until), delivery.id))
 
     def void(self, delivery: Delivery, state: DeliveryState, *, reason: str, detail: str = "", at: datetime) -> None:
         """End a pending delivery that is not to be sent."""
@@ -166,33 +189,29 @@ class Outbox:
         self, delivery: Delivery, state: DeliveryState, *, reason: OutcomeReason, detail: str, at: datetime
     ) -> bool:
         """Record the end of an attempt that was the last; False where the lease is no longer ours."""
-        values = {"state": state.value, "finished_at": at}
-        return self._record(delivery, values, reason=reason, detail=detail)
+        ours = (delivery.id, delivery.lease)
+        values = (state.value, None, None, microseconds(at), reason.value, storable(detail))
+        return self._run(_FINISH, (*values, *ours)).rowcount == 1
 
     def postpone(
         self, delivery: Delivery, *, not_before: datetime, unknowns: int, reason: OutcomeReason, detail: str
     ) -> bool:
         """Record an attempt that is to be made again; False where the lease is no longer ours."""
-        values = {"state": _PENDING, "not_before": not_before, "unknowns": unknowns}
-        return self._record(delivery, values, reason=reason, detail=detail)
+        ours = (delivery.id, delivery.lease)
+        values = (_PENDING, None, None, microseconds(not_before), unknowns, reason.value, storable(detail))
+        return self._run(_POSTPONE, (*values, *ours)).rowcount == 1
 
-    def _record(self, delivery: Delivery, values: Mapping[str, object], *, reason: OutcomeReason, detail: str) -> bool:
-        statement = (
-            update(deliveries)
-            .where(deliveries.c.id == delivery.id, deliveries.c.state == _SENDING, deliveries.c.lease == delivery.lease)
-            .values(lease=None, lease_until=None, reason=reason.value, detail=storable(detail), **values)
-        )
-        return self._connection.execute(statement).rowcount == 1
+    def release(self, delivery: Delivery) -> bool:
+        """Give back what was not attempted after all; False where the lease is no longer ours."""
+        return self._run(_RELEASE, (_PENDING, None, None, delivery.id, delivery.lease)).rowcount == 1
+
+    def _run(self, statement: str, values: tuple[object, ...]) -> DBAPICursor:
+        self._flush_all()
+        return execute(self._bare, numbered(statement, self._bare), values)
 
     def refer(self, delivery: Delivery, reference: str) -> None:
         """Remember what the integration calls this incident; the first name stays."""
-        row = {
-            "incident_id": delivery.notice.incident_id,
-            "integration": delivery.integration,
-            "reference": reference,
-        }
-        insert = postgresql.insert if is_postgres(self._bare) else sqlite.insert
-        self._connection.execute(insert(delivery_references).values(row).on_conflict_do_nothing())
+        self._run(_REFER, (delivery.notice.incident_id, delivery.integration, reference))
 
     def expired_leases(self, now: datetime | None, *, most: int) -> list[Delivery]:
         """Deliveries being sent by somebody whose lease ran out; with None, by anybody."""
@@ -289,12 +308,14 @@ def _row(number: int, new: NewDelivery) -> tuple[object, ...]:
         told.kind.value,
         told.sev.rank,
         msgspec.json.encode(told).decode(),
-        _PENDING,
-        0,
+        _PENDING if new.lease is None else _SENDING,
+        0 if new.lease is None else 1,
         0,
         microseconds(new.received_at),
         microseconds(told.at),
         microseconds(new.expires_at),
+        new.lease,
+        None if new.lease_until is None else microseconds(new.lease_until),
     )
 
 

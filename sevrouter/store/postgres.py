@@ -92,15 +92,7 @@ class PostgresDatabase:
                 transaction.flush()
                 return result
 
-        try:
-            return self.call(run)
-        except StoreError:
-            raise
-        except Exception as error:
-            # What the database itself refuses, a table that is not there say, is no fault of a work that only asks.
-            if trouble(error) is Trouble.OWN and not isinstance(error, SQLAlchemyError):
-                raise
-            raise StoreUnavailableError(f"{self}: {_reason(error)}") from error
+        return self._once(run)
 
     def migrate(self) -> list[Migration]:
         """Bring it to this version's schema, and return the steps that were missing; one replica at a time does it.
@@ -146,13 +138,27 @@ class PostgresDatabase:
             raise StoreUnavailableError(f"{self}: {_reason(error)}") from error
 
     def doubts(self) -> list[str]:
-        """What about this server may break the promise that nothing is lost that was answered with 200."""
+        """What about this server may break the promise that nothing is lost that was answered with 200.
+
+        Raises StoreUnavailableError.
+        """
 
         def run() -> list[str]:
             with self._engine.connect() as connection:
                 return durability_doubts(connection)
 
-        return self.call(run)
+        return self._once(run)
+
+    def _once(self, run: Callable[[], T]) -> T:
+        try:
+            return self.call(run)
+        except StoreError:
+            raise
+        except Exception as error:
+            # What the database itself refuses, a table that is not there say, is no fault of a work that only asks.
+            if trouble(error) is Trouble.OWN and not isinstance(error, SQLAlchemyError):
+                raise
+            raise StoreUnavailableError(f"{self}: {_reason(error)}") from error
 
     def close(self) -> None:
         """Let go of the loop; no connection may be open any more."""
@@ -180,17 +186,9 @@ class PostgresStore:
 
         Raises SchemaTooNewError, or StoreUnavailableError where it cannot be used.
         """
-        database = PostgresDatabase(connector)
-        again = tenacity.Retrying(
-            stop=_START, wait=_BETWEEN, retry=tenacity.retry_if_exception_type(StoreUnavailableError),
-            before_sleep=_say_that_it_is_away, reraise=True,
-        )  # fmt: skip
-        try:
-            again(database.migrate)
-            for doubt in database.doubts():
-                log.warning("store_may_lose_alerts", reason=doubt, store=connector.name)
-        finally:
-            database.close()
+        # In a thread, for who opens it has a loop running in this one.
+        with ThreadPoolExecutor(1, thread_name_prefix="store-opening") as thread:
+            thread.submit(_prepare, connector).result()
         return cls(connector)
 
     async def write(self, work: Callable[[Transaction], T], *, ahead: Callable[[Transaction], None] | None = None) -> T:
@@ -227,6 +225,21 @@ class PostgresStore:
 
 def _engine(connector: Connector) -> Engine:
     return create_async_engine("postgresql+asyncpg://", async_creator=connector.connect, poolclass=NullPool).sync_engine
+
+
+def _prepare(connector: Connector) -> None:
+    database = PostgresDatabase(connector)
+    again = tenacity.Retrying(
+        stop=_START, wait=_BETWEEN, retry=tenacity.retry_if_exception_type(StoreUnavailableError),
+        before_sleep=_say_that_it_is_away, reraise=True,
+    )  # fmt: skip
+    try:
+        again(database.migrate)
+        # It may go away again in between.
+        for doubt in again(database.doubts):
+            log.warning("store_may_lose_alerts", reason=doubt, store=connector.name)
+    finally:
+        database.close()
 
 
 def trouble(error: Exception) -> Trouble:

@@ -45,8 +45,8 @@ class Retention:
             )
         )
 
-    def _delete(self, table: Table, chosen: Select[tuple[int]]) -> int:
-        ids = [number for (number,) in self._connection.execute(chosen.with_for_update(skip_locked=True))]
+    def _delete(self, table: Table, chosen: Select[int]) -> int:
+        ids: list[int] = [row[0] for row in self._connection.execute(chosen.with_for_update(skip_locked=True))]
         if ids:
             self._connection.execute(delete(table).where(table.c.id.in_(ids)))
         self._gone.setdefault(table.name, []).extend(ids)
@@ -61,7 +61,7 @@ class Retention:
             self._memory.forget_records([each.digest for each in known if each.id in gone])
 
     @staticmethod
-    def _old_history(before: datetime) -> Select[tuple[int]]:
+    def _old_history(before: datetime) -> Select[int]:
         # How it stood at that time, and with which content, stays: without it what came later cannot be replayed.
         return select(history.c.id).where(
             history.c.at < before,
@@ -70,13 +70,13 @@ class Retention:
         )
 
     @staticmethod
-    def _old_alerts(before: datetime) -> Select[tuple[int]]:
+    def _old_alerts(before: datetime) -> Select[int]:
         return select(alert_states.c.alert_id).where(
             alert_states.c.status == AlertStatus.RESOLVED.value, alert_states.c.changed_at < before
         )
 
     @staticmethod
-    def _old_incidents(before: datetime) -> Select[tuple[int]]:
+    def _old_incidents(before: datetime) -> Select[int]:
         waits = exists().where(deliveries.c.incident_id == incidents.c.id, deliveries.c.state.in_(_UNFINISHED))
         is_over = incidents.c.state == IncidentState.RESOLVED.value
         return select(incidents.c.id).where(is_over, incidents.c.resolved_at < before, ~waits)

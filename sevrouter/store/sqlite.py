@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import create_engine, event
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError, SQLAlchemyError
 
+from sevrouter.store.checkpoint import Checkpointer
 from sevrouter.store.errors import ConflictError, StoreInUseError, StoreUnavailableError
 from sevrouter.store.memory import Memory
 from sevrouter.store.migrate import Migration, migrate
@@ -35,7 +36,13 @@ T = TypeVar("T")
 # Before this one a write-ahead log can be corrupted by two connections that write and checkpoint at once.
 SAFE_SQLITE = (3, 51, 3)
 # What a statement does to itself alone; anything else that a database reports is taken to be about all of it.
-_OWN_FAULT = (DataError, IntegrityError, InterfaceError, ProgrammingError)
+_OWN_FAULT = (
+    DataError, IntegrityError, InterfaceError, ProgrammingError, pysqlite3.dbapi2.DataError,
+    pysqlite3.dbapi2.IntegrityError, pysqlite3.dbapi2.InterfaceError, pysqlite3.dbapi2.ProgrammingError,
+)  # fmt: skip
+# Pages of the write-ahead log, 64 MiB, at which a commit checkpoints what is left: beside ceaseless writes there is
+# always something left.
+MOST_LOGGED = 16_384
 # Milliseconds that a statement waits for another process' lock, such as the command line's.
 BUSY_TIMEOUT = 5_000
 
@@ -58,6 +65,7 @@ class SqliteStore:
         self._database = SqliteDatabase(path)
         self._database.watch()
         self._writer = Writer(self._database, self._memory)
+        self._checkpointer = Checkpointer(path, self._database.engine)
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
 
     @classmethod
@@ -106,6 +114,7 @@ class SqliteStore:
     def close(self) -> None:
         """Finish what waits to be written, then let go of the file."""
         self._writer.close()
+        self._checkpointer.close()
         self._readers.shutdown()
         self._database.close()
         os.close(self._lock)
@@ -116,7 +125,7 @@ class SqliteDatabase:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._engine = make_engine(path)
+        self.engine = make_engine(path)
         self._check: Callable[[], None] = lambda: None
         self._data_version: int | None = None
 
@@ -134,7 +143,7 @@ class SqliteDatabase:
     def connect(self) -> Connection:
         """Open a connection; not to a file that would be made for it."""
         self._check()
-        return self._engine.connect()
+        return self.engine.connect()
 
     def begin(self, connection: Connection, memory: Memory) -> None:
         """Forget what is remembered where somebody else has written: the command line may, beside the daemon."""
@@ -148,16 +157,17 @@ class SqliteDatabase:
         """Say what an error means."""
         if isinstance(error, ConflictError):
             return Trouble.CONFLICT
-        is_from_database = isinstance(error, SQLAlchemyError) and not isinstance(error, _OWN_FAULT)
+        is_from_database = isinstance(error, SQLAlchemyError | pysqlite3.dbapi2.Error)
+        is_from_database = is_from_database and not isinstance(error, _OWN_FAULT)
         return Trouble.AWAY if is_from_database or isinstance(error, StoreUnavailableError) else Trouble.OWN
 
     def read_once(self, work: Callable[[Transaction], T]) -> T:
         """Run a work that only reads. Raises StoreUnavailableError."""
-        return read_once(self._engine, work)
+        return read_once(self.engine, work)
 
     def write_once(self, work: Callable[[Transaction], T]) -> T:
         """Run a work beside a daemon that may have the file. Raises StoreUnavailableError."""
-        return write_once(self._engine, work)
+        return write_once(self.engine, work)
 
     def migrate(self) -> list[Migration]:
         """Bring it to this version's schema, and return the steps that were missing; no daemon may have it."""
@@ -167,7 +177,7 @@ class SqliteDatabase:
         """Run a work on this version's schema, with the file for us alone. Raises StoreError."""
         lock = _locked(self.path)
         try:
-            with self._engine.connect() as connection, connection.begin() as transaction:
+            with self.engine.connect() as connection, connection.begin() as transaction:
                 migrate(connection, now=datetime.now(UTC))
                 result = work(connection)
                 if not keep:
@@ -180,7 +190,7 @@ class SqliteDatabase:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._engine.dispose()
+        self.engine.dispose()
 
 
 def migrate_file(path: Path) -> list[Migration]:
@@ -267,6 +277,7 @@ def _set_up(connection: DBAPIConnection, _record: Any) -> None:
         "synchronous=FULL",
         "foreign_keys=ON",
         f"busy_timeout={BUSY_TIMEOUT}",
+        f"wal_autocheckpoint={MOST_LOGGED}",
         "cache_size=-16000",
         "temp_store=MEMORY",
     ):

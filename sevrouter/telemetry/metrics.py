@@ -14,7 +14,7 @@ from sevrouter import __version__
 from sevrouter.domain.alert import AlertStatus
 from sevrouter.domain.delivery import INTEGRATIONS, LaneCounts
 from sevrouter.domain.incident import IncidentState
-from sevrouter.domain.sev import NONE, Sev
+from sevrouter.domain.sev import Sev, sev_name
 from sevrouter.telemetry.logs import lost_lines
 
 if TYPE_CHECKING:
@@ -95,9 +95,14 @@ class Metrics:
             self.webhooks.labels(code)
         for status in AlertStatus:
             self.alerts.labels(status.value)
-        for sev in (*map(str, Sev), NONE):
-            for unsure in ("true", "false"):
-                self.grades.labels(sev, unsure)
+        self.firing = self.alerts.labels(AlertStatus.FIRING.value)
+        self.resolved = self.alerts.labels(AlertStatus.RESOLVED.value)
+        # To look a series up by its labels costs more than to count.
+        self._grades = {
+            (sev, unsure): self.grades.labels(sev_name(sev), "true" if unsure else "false")
+            for sev in (*Sev, None)
+            for unsure in (True, False)
+        }
         for name in INTEGRATIONS:
             self.latency.labels(name)
             self.pending.labels(name)
@@ -106,6 +111,10 @@ class Metrics:
             for outcome in OUTCOMES:
                 self.deliveries.labels(name, outcome)
         self.show_incidents({})
+
+    def grade(self, sev: Sev | None, *, unsure: bool) -> Counter:
+        """The series of a grade."""
+        return self._grades[sev, unsure]
 
     def show_build(self, *, sqlite: str) -> None:
         """Show the versions that run."""

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 STARTED = "2025-03-02T09:52:26.739Z"
+ENDED = "2025-03-02T10:07:26.739Z"
 NO_END = "0001-01-01T00:00:00Z"
 GENERATOR = "http://prometheus.example:9090/graph?g0.expr=kube_pod_status_ready&g0.tab=1"
 GROUP_BY = ("cluster", "service", "alertname")
@@ -21,7 +22,9 @@ GROUP_BY = ("cluster", "service", "alertname")
 class Lot:
     """So many POSTs of so many alerts. No other lot's alerts have its labels but those of one with the same `name`.
 
-    `percent` is the measured value, its whole part. The alerts belong to at most `services` incidents.
+    `percent` is the measured value, its whole part. The alerts of one POST belong to one incident, those of all to at
+    most `services`; or, with `apart`, each alert to one of its own. With a `stride` the alerts of one POST are so many
+    numbers apart, and not neighbours.
     """
 
     name: str
@@ -30,6 +33,9 @@ class Lot:
     percent: int = 1
     services: int = 50
     severity: str = "warning"
+    resolved: bool = False
+    apart: bool = False
+    stride: int | None = None
 
     def instance(self, number: int) -> str:
         """Say by which label an alert of it is known again."""
@@ -37,10 +43,16 @@ class Lot:
 
     def members(self, post: int) -> list[dict[str, Any]]:
         """Make the labels and annotations of one POST."""
-        service = f"service-{post % self.services}"
-        return [self._member(post * self.size + place, service) for place in range(self.size)]
+        return [self._member(number, number if self.apart else post % self.services) for number in self.numbers(post)]
 
-    def _member(self, number: int, service: str) -> dict[str, Any]:
+    def numbers(self, post: int) -> range:
+        """Number the alerts of one POST."""
+        if self.stride is None:
+            return range(post * self.size, (post + 1) * self.size)
+        return range(post, post + self.size * self.stride, self.stride)
+
+    def _member(self, number: int, service_number: int) -> dict[str, Any]:
+        service = f"service-{service_number}"
         pod, percent = f"{service}-{number:07d}", f"{self.percent}.{number % 100:02d}"
         return {
             "labels": {
@@ -63,9 +75,9 @@ class Lot:
         }
 
 
-def webhooks(lot: Lot) -> list[bytes]:
+def webhooks(lot: Lot, path: str = "/webhook") -> list[bytes]:
     """Make the requests in which Alertmanager sends a lot."""
-    return [_request("/webhook", _webhook(lot.members(post))) for post in range(lot.posts)]
+    return [_request(path, _webhook(lot.members(post), resolved=lot.resolved)) for post in range(lot.posts)]
 
 
 def posts(lot: Lot) -> list[bytes]:
@@ -73,12 +85,13 @@ def posts(lot: Lot) -> list[bytes]:
     return [_request("/api/v2/alerts", _posted(lot.members(post))) for post in range(lot.posts)]
 
 
-def _webhook(members: list[dict[str, Any]]) -> dict[str, Any]:
+def _webhook(members: list[dict[str, Any]], *, resolved: bool) -> dict[str, Any]:
     group = {name: members[0]["labels"][name] for name in GROUP_BY}
-    times = {"status": "firing", "startsAt": STARTED, "endsAt": NO_END, "generatorURL": GENERATOR}
+    status, end = ("resolved", ENDED) if resolved else ("firing", NO_END)
+    times = {"status": status, "startsAt": STARTED, "endsAt": end, "generatorURL": GENERATOR}
     return {
         "receiver": "sevrouter",
-        "status": "firing",
+        "status": status,
         "alerts": [times | member | {"fingerprint": f"{number:016x}"} for number, member in enumerate(members)],
         "groupLabels": group,
         "commonLabels": group,

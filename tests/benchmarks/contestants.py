@@ -1,28 +1,29 @@
-"""The processes that are measured: sevrouter, the floor below it, and a real Alertmanager where there is one."""
+"""The processes that are measured: sevrouter, the floor below it, and those of its peers that are there."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from tests.benchmarks.alerts import GROUP_BY, Lot, posts, webhooks
+from tests.benchmarks.configuration import Configured
+from tests.benchmarks.figures import OURS
 from tests.benchmarks.sender import ROOT
 from tests.real.alertmanager import RealAlertmanager, webhook_config
-from tests.real.process import ProcessFailedError, RealProcess
+from tests.real.process import READY_WITHIN, ProcessFailedError, RealProcess
 from tests.real.sevrouter import Sevrouter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-OURS, FLOOR, ALERTMANAGER = "sevrouter", "floor", "Alertmanager"
-RULES = 200
-# Nothing listens there: for measurements in which nobody is called.
-NOWHERE = "http://127.0.0.1:9"
+FLOOR, ALERTMANAGER, ALERTA = "floor", "Alertmanager", "alerta"
+ALERTA_WORKERS = 2
+_ALERTA_PREFIX = "/api"
 _SHOWN = 5_000  # characters of a log
 
 
@@ -69,14 +70,44 @@ class LoggingToFile(Sevrouter):
         return ProcessFailedError(f"{self.name} {what}; it logged:\n{last}")
 
 
-def sevrouter(directory: Path, *, provider: str = NOWHERE) -> Contestant:
-    """Prepare sevrouter, whose calls go to a provider."""
-    directory.mkdir(parents=True, exist_ok=True)
-    config = directory / "sevrouter.yaml"
-    # JSON is YAML.
-    config.write_text(json.dumps(_configuration(provider)))
-    (directory / "routing-key").write_text("r" * 32)
-    return Contestant(OURS, LoggingToFile(config, directory=directory), webhooks)
+class Alerta(RealProcess):
+    """alerta's API under gunicorn, on a PostgreSQL database; it has no `/-/ready`, and no home below `/`."""
+
+    def __init__(self, programs: Path, dsn: str, *, directory: Path) -> None:
+        super().__init__("alerta", directory=directory)
+        self._programs = programs
+        self._dsn = dsn
+
+    def command(self) -> Sequence[str | Path]:
+        """Run it in threads, without which gunicorn would close the connection after each answer."""
+        threads = ["--worker-class", "gthread", "--threads", "4", "--keep-alive", "60", "--timeout", "120"]
+        workers = ["--workers", str(ALERTA_WORKERS), *threads, "--bind", f"127.0.0.1:{self.port}"]
+        # Loaded once, before the workers: two that make the tables at once fail.
+        return [self._programs / "gunicorn", "--preload", "--no-control-socket", *workers, "alerta:create_app()"]
+
+    def environment(self) -> Mapping[str, str]:
+        """Set what differs from its defaults: its database."""
+        settings = {"DATABASE_URL": self._dsn, "SCRIPT_NAME": _ALERTA_PREFIX}
+        # A setting that is missing must not be read from the machine's own alerta.
+        return os.environ | settings | {"ALERTA_SVR_CONF_FILE": os.devnull}
+
+    async def wait_ready(self, within: float = READY_WITHIN) -> None:
+        """Ask whether it can reach its database until it says so."""
+        await self.poll(self._is_good_to_go, "was not ready", within=within)
+
+    async def _is_good_to_go(self) -> bool:
+        try:
+            async with self.session.get(f"{self.url}{_ALERTA_PREFIX}/management/gtg") as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+
+def sevrouter(directory: Path, configured: Configured | None = None, *, name: str = OURS) -> Contestant:
+    """Prepare sevrouter; another `name` than its own tells two of them apart, and their files."""
+    folder = directory / name.replace(" ", "-")
+    config = (configured or Configured()).write(folder)
+    return Contestant(name, LoggingToFile(config, directory=folder), webhooks)
 
 
 def floor(directory: Path) -> Contestant:
@@ -96,35 +127,7 @@ def alertmanager(binary: Path | None, directory: Path, *, provider: str | None =
     return [Contestant(ALERTMANAGER, RealAlertmanager(binary, config, directory=directory), posts)]
 
 
-def _configuration(provider: str) -> dict[str, Any]:
-    return {
-        "rules": [
-            {
-                "name": "severity label",
-                "measure": {"label": "severity"},
-                "values": {"critical": "SEV-2", "warning": "SEV-4", "info": "SEV-5", "none": "none"},
-            },
-            {
-                "name": "customers affected",
-                "matchers": ['alertname="PodNotReady"'],
-                "measure": {"annotation": "users_affected_percent"},
-                "thresholds": {"SEV-1": ">= 25", "SEV-2": ">= 15", "SEV-3": "> 0"},
-            },
-            *(
-                {
-                    "name": f"rule {number}",
-                    "matchers": [f'alertname="Alert{number:05d}"', 'namespace=~"team-.*"'],
-                    "sev": "SEV-4",
-                }
-                for number in range(RULES - 2)
-            ),
-        ],
-        "incidents": {"group_by": list(GROUP_BY)},
-        "responses": {"SEV-1": ["call"], "SEV-2": ["call"], "SEV-3": ["slack"], "SEV-4": ["slack"], "SEV-5": ["jira"]},
-        "integrations": {
-            "call": {"type": "pagerduty", "url": provider, "routing_key_file": "routing-key"},
-            "slack": {"type": "console"},
-            "jira": {"type": "console"},
-        },
-        "store": {"url": "sqlite:sevrouter.db"},
-    }
+def alerta(programs: Path, dsn: str, *, directory: Path) -> Contestant:
+    """Prepare alerta on an empty database."""
+    path = f"{_ALERTA_PREFIX}/webhooks/prometheus"
+    return Contestant(ALERTA, Alerta(programs, dsn, directory=directory), partial(webhooks, path=path))

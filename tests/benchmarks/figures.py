@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_HEAD = ("name", "sevrouter", "peer", "ratio")
+OURS = "sevrouter"
+_HEAD = ("name", OURS, "peer", "ratio")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,9 @@ class Figure:
 
     def cells(self) -> tuple[str, str, str, str]:
         """Write the figure as a row."""
-        peer = "" if self.peer_value is None else f"{self.peer} {_written(self.peer_value)}"
+        peer = "" if self.peer_value is None else f"{self.peer} {written(self.peer_value)}"
         ratio = "" if self.ratio is None else f"{self.ratio:.2f}"
-        return self.name, f"{_written(self.value)} {self.unit}", peer, ratio
+        return self.name, f"{written(self.value)} {self.unit}", peer, ratio
 
 
 def median(values: Iterable[float]) -> float:
@@ -62,11 +63,22 @@ def table(figures: Sequence[Figure]) -> str:
     return "\n".join([lines[0], rule, *lines[1:]])
 
 
-def _right(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return " | ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
-
-
-def _written(value: float) -> str:
+def written(value: float) -> str:
+    """Write a number with three digits that count, or all before the point."""
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def by_row(figures: Iterable[Figure]) -> dict[str, dict[str, float]]:
+    """Collect the values by name and by whom they are of, ours first."""
+    rows: dict[str, dict[str, float]] = {}
+    for figure in figures:
+        row = rows.setdefault(figure.name, {OURS: figure.value})
+        if figure.peer_value is not None:
+            row[figure.peer] = figure.peer_value
+    return rows
+
+
+def _right(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return " | ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))

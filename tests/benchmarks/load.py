@@ -20,29 +20,32 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
 class Run:
-    """Requests and the connections that carry them, one request at a time each; every answer must be 200."""
+    """Requests and the connections that carry them, one request at a time each; every answer must be a success.
+
+    By request, on the monotonic clock: when it was `offered`, when a connection was free to carry it, when it was
+    answered; NaN where it never was.
+    """
 
     def __init__(self, requests: list[bytes], longest: float) -> None:
         self._requests = requests
         self._until = time.monotonic() + longest
         self._unanswered = len(requests)
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[int] = deque()
         self._idle: list[Connection] = []
-        self.offered: list[float] = []
-        self.answered = 0
+        self.offered, self.carried, self.answered = ([math.nan] * len(requests) for _ in range(3))
         self.done: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
     async def offer(self, rate: float | None) -> None:
         """Offer the requests at a rate a second, whether or not answers keep up; None: as fast as they do."""
         started = time.monotonic()
-        for number, request in enumerate(self._requests):
+        for number in range(len(self._requests)):
             if rate is not None:
                 await asyncio.sleep(max(0.0, started + number / rate - time.monotonic()))
-            self.offered.append(time.monotonic())
+            self.offered[number] = time.monotonic()
             if self._idle:
-                self._idle.pop().send(request)
+                self._carry(self._idle.pop(), number)
             else:
-                self._waiting.append(request)
+                self._waiting.append(number)
 
     def free(self, connection: Connection) -> None:
         """Give a connection something to do."""
@@ -50,15 +53,19 @@ class Run:
             self._unanswered -= len(self._waiting)
             self._waiting.clear()
         if self._waiting:
-            connection.send(self._waiting.popleft())
+            self._carry(connection, self._waiting.popleft())
         else:
             self._idle.append(connection)
+
+    def _carry(self, connection: Connection, number: int) -> None:
+        self.carried[number] = time.monotonic()
+        connection.send(number, self._requests[number])
 
     def answer(self, connection: Connection, head: bytes) -> None:
         """Take note of an answer."""
         self._unanswered -= 1
-        self.answered += 1
-        if head[9:12] != b"200":
+        self.answered[connection.number] = time.monotonic()
+        if head[9:10] != b"2":
             self.fail(f"it answered {head[:500]!r}")
         self.free(connection)
         if not self._unanswered and not self.done.done():
@@ -77,6 +84,7 @@ class Connection(asyncio.Protocol):
         self._run = run
         self._received = b""
         self._transport: asyncio.Transport | None = None
+        self.number = -1
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Be ready for a request."""
@@ -84,9 +92,10 @@ class Connection(asyncio.Protocol):
         self._transport = transport
         self._run.free(self)
 
-    def send(self, request: bytes) -> None:
-        """Send a request."""
+    def send(self, number: int, request: bytes) -> None:
+        """Send a request of a number."""
         assert self._transport is not None
+        self.number = number
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
@@ -115,14 +124,15 @@ class Connection(asyncio.Protocol):
 async def send(
     requests: list[bytes], *, port: int, connections: int, rate: float | None, longest: float | None
 ) -> dict[str, Any]:
-    """Send requests to 127.0.0.1 and say how long it took, and when each was offered on the monotonic clock."""
+    """Send requests to 127.0.0.1 and say how long it took, and when each was offered, carried and answered."""
     loop = asyncio.get_running_loop()
     run = Run(requests, math.inf if longest is None else longest)
     opened = [(await loop.create_connection(lambda: Connection(run), "127.0.0.1", port))[1] for _ in range(connections)]
     try:
         started = time.monotonic()
         await run.offer(rate)
-        return {"seconds": await run.done - started, "answered": run.answered, "offered": run.offered}
+        seconds = await run.done - started
+        return {"seconds": seconds, "offered": run.offered, "carried": run.carried, "answered": run.answered}
     finally:
         for connection in opened:
             connection.close()

@@ -1,4 +1,4 @@
-"""What Linux says about a process: its memory and the processor time that it has used."""
+"""What Linux says about a process: its memory, the processor time that it has used, what it wrote."""
 
 from __future__ import annotations
 
@@ -21,3 +21,13 @@ def processor_seconds(pid: int) -> float:
     # The name of the program, in parentheses, may hold blanks.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def written_bytes(pid: int) -> int:
+    """Count what it has sent to the disk; what it wrote to a file system in memory is not among it."""
+    for line in Path(f"/proc/{pid}/io").read_text().splitlines():
+        name, _, value = line.partition(": ")
+        if name == "write_bytes":
+            return int(value)
+    message = f"no write_bytes of process {pid}"
+    raise OSError(message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import sys
 from collections.abc import Sequence
 from contextlib import asynccontextmanager
@@ -21,16 +22,37 @@ _LONGEST_ANSWER = 2**24
 
 
 class LoadFailedError(Exception):
-    """The load generator could not send everything, or was not answered 200."""
+    """The load generator could not send everything, or was not answered with a success."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """How many were answered in how many seconds, and when each was offered on the monotonic clock."""
+    """How long it took, in seconds, and when each was offered, carried and answered on the monotonic clock.
 
-    answered: int
+    NaN is the time of what was cut off.
+    """
+
     seconds: float
     offered: Sequence[float]
+    carried: Sequence[float]
+    answered: Sequence[float]
+
+    @property
+    def count(self) -> int:
+        """Count what was answered."""
+        return len(self.answers())
+
+    def answers(self) -> list[float]:
+        """List the seconds from each offer to its answer: what a sender sees that does not wait for answers."""
+        return _differences(self.offered, self.answered)
+
+    def services(self) -> list[float]:
+        """List the seconds that each request was on a connection: what a sender sees that waits for each answer."""
+        return _differences(self.carried, self.answered)
+
+
+def _differences(starts: Sequence[float], ends: Sequence[float]) -> list[float]:
+    return [end - start for start, end in zip(starts, ends, strict=True) if not math.isnan(end)]
 
 
 class Sender:
@@ -41,7 +63,13 @@ class Sender:
         self._file = folder / "requests"
 
     async def send(
-        self, requests: Sequence[bytes], port: int, *, rate: float | None = None, longest: float | None = None
+        self,
+        requests: Sequence[bytes],
+        port: int,
+        *,
+        rate: float | None = None,
+        longest: float | None = None,
+        connections: int = CONNECTIONS,
     ) -> Sent:
         """Send requests to a port of 127.0.0.1, at a rate a second or as fast as they are answered.
 
@@ -52,7 +80,7 @@ class Sender:
             "file": str(self._file),
             "lengths": [len(request) for request in requests],
             "port": port,
-            "connections": min(CONNECTIONS, len(requests)),
+            "connections": min(connections, len(requests)),
             "rate": rate,
             "longest": longest,
         }
@@ -68,7 +96,8 @@ class Sender:
 
 @asynccontextmanager
 async def open_sender(folder: Path) -> AsyncIterator[Sender]:
-    """Start a load generator, and end it."""
+    """Start a load generator, and end it; the folder, which is made where there is none, holds its orders."""
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import pysqlite3.dbapi2
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import text
 
 from sevrouter.domain.delivery import OutcomeReason, Rejected
@@ -64,7 +65,7 @@ async def _be_busy(path: Path) -> None:
     def work(tx: Transaction) -> None:
         now = stage.clock()
         (full,) = (each for each in tx.outbox.heads("call", now=now, most=9) if "Full" in each.notice.title)
-        tx.outbox.begin(full, lease="lost", until=now + timedelta(seconds=60))
+        tx.outbox.begin([replace(full, lease="lost")], until=now + timedelta(seconds=60))
         # As an older version wrote it.
         tx.alerts._connection.execute(text("UPDATE alerts SET generator_url = 'a' || char(0) || 'b' WHERE id = 1"))
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sevrouter.domain.incident import Incident, TimelineEntry
     from sevrouter.domain.sev import Sev
     from sevrouter.engine.ports import Notifier
+    from sevrouter.store.postgres import PostgresStore
     from sevrouter.store.sqlite import SqliteStore
 
 OPENED, ROSE, REOPENED, RESOLVED = NoticeKind.OPENED, NoticeKind.ROSE, NoticeKind.REOPENED, NoticeKind.RESOLVED
@@ -87,7 +88,7 @@ class Recipient:
 class Stage:
     """sevrouter without its edges. `push` alerts, let time go `forward`, ask the recipients what they were told."""
 
-    def __init__(self, store: SqliteStore) -> None:
+    def __init__(self, store: SqliteStore | PostgresStore) -> None:
         self.store = store
         self.clock = MovedClock()
         self.metrics = Metrics()
@@ -100,7 +101,7 @@ class Stage:
             lambda: self.routing,
             self.metrics,
             clock=self.clock,
-            wake=self.dispatcher.wake,
+            lanes=self.dispatcher,
             due=self.watcher.wake,
         )
 

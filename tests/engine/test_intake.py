@@ -16,7 +16,10 @@ from tests.domain.building import at, by_word, firing, fixed, resolved
 from tests.engine.stage import OPENED, REOPENED, RESOLVED, ROSE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sevrouter.domain.alert import Alert
+    from sevrouter.domain.delivery import Delivery
     from tests.engine.stage import Stage
 
 
@@ -28,6 +31,25 @@ def down(name: str = "Down", severity: str = "critical", **labels: str) -> Alert
 def up(name: str = "Down", severity: str = "critical", *, end: float = 1, **labels: str) -> Alert:
     """The end of it."""
     return over(down(name, severity, **labels), minute=end)
+
+
+class Woken:
+    """Lanes that take nothing over, and note who is woken."""
+
+    def __init__(self) -> None:
+        self.woken: list[set[str]] = []
+
+    def takes(self, _integration: str) -> bool:
+        """Nothing: all goes the way of the outbox."""
+        return False
+
+    def hand_over(self, deliveries: Sequence[Delivery]) -> None:
+        """Never called by who was told so."""
+        raise AssertionError(deliveries)
+
+    def wake(self, integrations: set[str]) -> None:
+        """Take note."""
+        self.woken.append(integrations)
 
 
 async def test_a_critical_alert_opens_one_incident_that_calls_and_tells_its_owners(stage: Stage) -> None:
@@ -416,13 +438,12 @@ async def test_the_reading_that_decided_is_kept(stage: Stage) -> None:
 
 
 async def test_nothing_is_counted_or_told_where_the_store_fails(stage: Stage) -> None:
-    woken: list[set[str]] = []
-    stage.intake._wake = woken.append
+    lanes = stage.intake._lanes = Woken()
     stage.store._writer.close()
     with pytest.raises(StoreUnavailableError):
         await stage.take(down())
     assert stage.metric("alerts_total", status="firing") == 0
-    assert woken == []
+    assert lanes.woken == []
 
 
 async def test_an_alert_that_is_no_incident_does_not_keep_its_neighbours_incident_open(stage: Stage) -> None:
@@ -448,9 +469,8 @@ async def test_the_start_of_an_episode_only_moves_forward(stage: Stage) -> None:
 
 
 async def test_who_has_something_to_deliver_is_woken_and_nobody_else(empty_stage: Stage) -> None:
-    woken: list[set[str]] = []
-    empty_stage.intake._wake = woken.append
+    lanes = empty_stage.intake._lanes = Woken()
     await empty_stage.take(down())
     await empty_stage.take(down())
     await empty_stage.take(down(severity="info", service="search"))
-    assert woken == [{"call", "slack"}, {"jira"}]
+    assert lanes.woken == [{"call", "slack"}, {"jira"}]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sevrouter.domain.alert import AlertStatus
 from sevrouter.ingest import payload as payload_module
@@ -17,6 +19,7 @@ from tests.domain.building import at
 from tests.real.payloads import alert, grafana_alert, grafana_webhook, webhook
 
 if TYPE_CHECKING:
+    from sevrouter.domain.alert import Alert
     from sevrouter.ingest.payload import Payload
 
 NOW = at(0)
@@ -77,12 +80,17 @@ def strictly(body: bytes, monkeypatch: pytest.MonkeyPatch) -> Payload:
     return read_payload(body, received_at=NOW)
 
 
+def _as_read(alert: Alert) -> Alert:
+    """All that both ways have to agree on: how it was sent only one of them knows."""
+    return replace(alert, content=b"not compared", sighting=b"")
+
+
 @given(groups)
 @settings(deadline=None, max_examples=150)
 def test_both_ways_of_reading_agree(group: dict[str, Any]) -> None:
     body = json.dumps(group).encode()
     quick, forgiving = read_payload(body, received_at=NOW), leniently(body)
-    assert quick.alerts == forgiving.alerts
+    assert [_as_read(each) for each in quick.alerts] == [_as_read(each) for each in forgiving.alerts]
     assert [each.reason for each in quick.rejected] == [each.reason for each in forgiving.rejected]
     assert (quick.truncated, quick.version) == (forgiving.truncated, forgiving.version)
 
@@ -198,3 +206,122 @@ def test_annotations_that_cannot_be_read_cost_no_labels() -> None:
     payload = read_payload(b'{"alerts":[{"labels":{"a":"1"},"annotations":["x"]}]}', received_at=NOW)
     assert [(alert.labels, alert.annotations) for alert in payload.alerts] == [({"a": "1"}, {})]
     assert payload.rejected == []
+
+
+def body_of(*members: bytes) -> bytes:
+    """A webhook of members just as they are written here."""
+    return b'{"version":"4","alerts":[' + b" ,\n".join(members) + b"]}"
+
+
+def sighting(member: bytes) -> bytes:
+    """What a member is recognised by."""
+    return sha256(member).digest()
+
+
+def read_one(member: bytes) -> Alert:
+    """The only alert of a webhook."""
+    (read,) = read_payload(body_of(member), received_at=NOW).alerts
+    return read
+
+
+DOWN = (
+    b'{"labels": {"alertname": "Down", "pod": "1"}, "annotations": {"summary": "s"},'
+    b' "startsAt": "2026-03-01T11:00:00Z"}'
+)
+
+
+def test_an_alert_is_recognised_by_all_of_it_just_as_it_was_sent() -> None:
+    assert read_one(DOWN).sighting == sighting(DOWN)
+    payload = read_payload(body_of(b'{"labels":{"a":"1"}}', DOWN), received_at=NOW)
+    assert [each.sighting for each in payload.alerts] == [sighting(b'{"labels":{"a":"1"}}'), sighting(DOWN)]
+
+
+@pytest.mark.parametrize(
+    "member", [b'{"labels":{"a":1}}', b'{"labels":{"a":"\\ud800"}}', b'{"labels":{"a":"1"},"annotations":null}']
+)
+def test_an_alert_that_only_the_forgiving_way_can_read_is_not_recognised(member: bytes) -> None:
+    assert read_one(member).sighting == b""
+
+
+def test_what_is_remembered_is_not_decoded() -> None:
+    # Nothing but its outline is looked at.
+    repeat, unheard = b'{"labels": 5, "never": "decoded"}', b'{"labels":{"a":"1"}}'
+    payload = read_payload(
+        body_of(repeat, unheard, repeat, DOWN),
+        received_at=NOW,
+        is_remembered={sighting(repeat), sighting(DOWN)}.__contains__,
+    )
+    assert payload.repeats == [sighting(repeat), sighting(repeat), sighting(DOWN)]
+    assert [each.labels for each in payload.alerts] == [{"a": "1"}]
+    assert payload.rejected == []
+    assert len(read_payload(body_of(repeat), received_at=NOW).rejected) == 1, "where it is not remembered it is read"
+
+
+def test_beside_repeats_what_cannot_be_read_is_kept() -> None:
+    bad = b'{"labels": [1, 2]}'
+    payload = read_payload(body_of(DOWN, bad), received_at=NOW, is_remembered=lambda each: each == sighting(DOWN))
+    assert (payload.repeats, payload.alerts) == ([sighting(DOWN)], [])
+    assert [each.raw for each in payload.rejected] == [bad]
+
+
+def test_repeats_do_not_hide_that_alerts_were_left_out() -> None:
+    body = body_of(DOWN)[:-1] + b',"truncatedAlerts":2}'
+    payload = read_payload(body, received_at=NOW, is_remembered=lambda _: True)
+    assert (payload.truncated, payload.repeats) == (True, [sighting(DOWN)])
+
+
+@pytest.mark.parametrize("body", [b'{"alerts":[%b],"alerts":[%b]}', b'{"alerts":[%b,%b],"x":NaN}'])
+def test_a_body_that_only_the_forgiving_way_can_read_has_no_repeats(body: bytes) -> None:
+    payload = read_payload(body % (DOWN, DOWN), received_at=NOW, is_remembered=lambda _: True)
+    assert payload.repeats == []
+    assert [each.labels["alertname"] for each in payload.alerts] == ["Down"] * 2 or payload.rejected
+
+
+OTHERWISE = [
+    DOWN.replace(b'"alertname": "Down", "pod": "1"', b'"pod": "1", "alertname": "Down"'),
+    DOWN.replace(b": ", b":"),
+    DOWN.replace(b"{", b"{\n\t"),
+    DOWN.replace(b'"pod"', b'"p\\u006fd"'),
+]
+
+
+@pytest.mark.parametrize("otherwise", OTHERWISE)
+def test_labels_in_another_order_or_spelling_are_the_same_alert(otherwise: bytes) -> None:
+    one, other = read_one(DOWN), read_one(otherwise)
+    assert otherwise != DOWN
+    assert (other.digest, other.labels) == (one.digest, one.labels)
+    assert other.sighting != one.sighting
+    assert one.digest == leniently(body_of(otherwise)).alerts[0].digest
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        b'{"alertname":"Down","pod":"2"}',
+        b'{"alertname":"Down"}',
+        b'{"alertname":"Down","pod":"1","a":"1"}',
+    ],
+)
+def test_other_labels_are_another_alert(labels: bytes) -> None:
+    assert read_one(b'{"labels":' + labels + b"}").digest != read_one(DOWN).digest
+
+
+def test_the_content_is_that_of_annotations_and_values_alone() -> None:
+    def content(**changes: Any) -> bytes:
+        member = {"labels": {"a": "1"}, "annotations": {"s": "t"}, "values": {"A": 1.5}, **changes}
+        return read_one(json.dumps(member).encode()).content
+
+    same = [
+        content(),
+        content(status="resolved"),
+        content(labels={"a": "2"}),
+        content(startsAt="2026-03-01T11:00:00Z", endsAt="2026-03-01T11:00:00Z", generatorURL="x", fingerprint="f"),
+    ]
+    others = [
+        content(annotations={"s": "u"}),
+        content(annotations={}),
+        content(values={"A": 1.6}),
+        content(values=None),
+    ]
+    assert len({*same}) == 1
+    assert len({*same, *others}) == 1 + len(others)

@@ -19,14 +19,16 @@ from sevrouter.ingest import webhook as webhook_module
 from sevrouter.ingest.authentication import Credentials
 from sevrouter.store.errors import StoreBusyError, StoreUnavailableError
 from sevrouter.telemetry import logs
-from tests.building import counts
+from tests.building import counts, select
 from tests.engine.stage import PATIENCE
 from tests.ingest.door import Door
 from tests.real.payloads import alert, webhook
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from datetime import datetime
 
+    from sevrouter.engine.intake import Webhook
     from sevrouter.store.sqlite import SqliteStore
 
 GOOD = json.dumps(webhook([alert()])).encode()
@@ -297,16 +299,18 @@ async def test_what_cannot_be_stored_is_asked_for_again(
     assert await counts(door.store, "alerts", "deliveries") == {"alerts": 1, "deliveries": 2}
 
 
-async def test_a_locked_database_is_a_503_and_nothing_is_lost(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    await door.store.write(lambda tx: tx.alerts._connection.exec_driver_sql("PRAGMA busy_timeout = 20").close())
+async def test_a_locked_database_is_a_503_and_nothing_is_lost(sqlite_store: SqliteStore) -> None:
+    await sqlite_store.write(lambda tx: tx.alerts._connection.exec_driver_sql("PRAGMA busy_timeout = 20").close())
     import pysqlite3.dbapi2  # noqa: PLC0415
 
-    other = pysqlite3.dbapi2.connect(str(door.store.path), isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    assert await door.post(GOOD) == 503
-    other.execute("ROLLBACK")
-    other.close()
-    assert await door.post(GOOD) == 200
+    other = pysqlite3.dbapi2.connect(str(sqlite_store.path), isolation_level=None)
+    async with Door(sqlite_store) as door:
+        other.execute("BEGIN IMMEDIATE")
+        assert await door.post(GOOD) == 503
+        other.execute("ROLLBACK")
+        other.close()
+        assert await door.post(GOOD) == 200
+        assert await counts(sqlite_store, "alerts") == {"alerts": 1}
 
 
 async def test_a_large_body_is_read_beside_the_loop(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -379,3 +383,72 @@ async def test_huge_bodies_are_taken_one_at_a_time_and_small_ones_meanwhile(
     gate.set()
     assert await first == 200
     assert await door.post(padded) == 200
+
+
+def counted(door: Door) -> dict[str, float]:
+    """What the metrics say of alerts."""
+    return {
+        "firing": door.stage.metric("alerts_total", status="firing"),
+        "duplicates": door.stage.metric("duplicate_alerts_total"),
+        "graded": door.graded(),
+        "quarantined": door.stage.metric("quarantined_bodies_total"),
+    }
+
+
+A, B, BAD = alert({"alertname": "A"}), alert({"alertname": "B"}), {"labels": [1, 2]}
+
+
+async def test_what_comes_again_just_as_it_was_is_counted_and_not_read(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await door.post(webhook([A, B])) == 200
+    before = await door.states()
+    read: list[object] = []
+    monkeypatch.setattr("sevrouter.ingest.payload._take_member", lambda *member: read.append(member))
+    for order in ([A, B], [B, A], [B]):
+        assert await door.post(webhook(order)) == 200
+    assert read == []
+    assert await door.states() == before
+    assert counted(door) == {"firing": 7, "duplicates": 5, "graded": 7, "quarantined": 0}
+
+
+async def test_repeats_come_beside_what_is_new_and_what_cannot_be_read(door: Door) -> None:
+    assert await door.post(webhook([A])) == 200
+    assert await door.post({"version": "4", "alerts": [A, BAD, B]}) == 200
+    assert await door.labels() == [{"alertname": "A"}, {"alertname": "B"}]
+    ((reason, raw),) = await door.quarantined()
+    assert (json.loads(raw), bool(reason)) == (BAD, True)
+    assert counted(door) == {"firing": 3, "duplicates": 1, "graded": 3, "quarantined": 1}
+    assert await door.post({"version": "4", "alerts": [A, BAD, B]}) == 200
+    assert counted(door) == {"firing": 5, "duplicates": 3, "graded": 5, "quarantined": 2}
+    assert await counts(door.store, "alerts", "history", "quarantine") == {"alerts": 2, "history": 2, "quarantine": 1}
+
+
+async def test_what_has_to_be_read_whole_after_all_is_quarantined_and_counted_once(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await door.post(webhook([A], truncatedAlerts=1)) == 200
+    wholes: list[bytes] = []
+    whole = webhook_module._whole
+
+    def noted(body: bytes, received_at: datetime) -> Webhook:
+        wholes.append(body)
+        return whole(body, received_at)
+
+    monkeypatch.setattr(webhook_module, "_whole", noted)
+    assert await door.post({"version": "4", "alerts": [A, BAD]}) == 200
+    assert len(wholes) == 1, "alerts were left out, so all of it is looked at"
+    ((_, raw),) = await door.quarantined()
+    assert json.loads(raw) == BAD
+    (kept,) = await select(door.store, "SELECT times FROM quarantine")
+    assert kept == {"times": 1}
+    assert counted(door) == {"firing": 2, "duplicates": 1, "graded": 2, "quarantined": 1}
+
+
+async def test_a_webhook_of_repeats_that_leaves_alerts_out_is_said_with_how_many_came(door: Door) -> None:
+    said = []
+    for _ in range(2):
+        with capture_logs() as lines:
+            assert await door.post(webhook([A, B], truncatedAlerts=1)) == 200
+        said += [line["alerts"] for line in lines if line["event"] == "webhook_truncated"]
+    assert said == [2, 2]

@@ -53,7 +53,7 @@ def a_notice(kind: NoticeKind = NoticeKind.OPENED, **changes: object) -> Notice:
         firing=3,
         config_hash="c0ffee12",
     )
-    return replace(notice, **changes)  # type: ignore[arg-type]  # the names are those of the fields
+    return replace(notice, **changes)
 
 
 def a_delivery(

@@ -57,8 +57,9 @@ async def numbers(store: SqliteStore, *, minute: float = 0, integration: str = "
 async def begun(store: SqliteStore, number: int, *, lease: str = "mine", until: float = 1) -> Delivery:
     """A delivery that is being sent by who holds the lease."""
     (head,) = [each for each in await heads(store, minute=99) if each.id == number]
-    await store.write(lambda tx: tx.outbox.begin(head, lease=lease, until=at(until)))
-    return replace(head, lease=lease, attempts=head.attempts + 1)
+    mine = replace(head, lease=lease, attempts=head.attempts + 1)
+    await store.write(lambda tx: tx.outbox.begin([mine], until=at(until)))
+    return mine
 
 
 async def finished(
@@ -143,7 +144,7 @@ async def test_who_begins_second_does_not_take_it_away(store: SqliteStore) -> No
     await filled(store, new())
     (head,) = await heads(store)
     await begun(store, 1, lease="first")
-    await store.write(lambda tx: tx.outbox.begin(head, lease="second", until=at(9)))
+    await store.write(lambda tx: tx.outbox.begin([replace(head, lease="second")], until=at(9)))
     found = await row(store)
     assert (found["lease"], found["attempts"]) == ("first", 1)
 
@@ -227,8 +228,13 @@ async def test_leases_that_ran_out_are_found(store: SqliteStore) -> None:
 
 async def test_siblings_are_of_the_same_incident_and_integration(store: SqliteStore) -> None:
     await filled(store, new(), new(RESOLVED), new(incident_id=2), new(integration="call"))
-    (head,) = [each for each in await heads(store) if each.id == 1]
-    assert await store.read(lambda tx: tx.outbox.siblings(head)) == [Sibling(2, RESOLVED, PENDING, 0)]
+    found = await store.read(lambda tx: tx.outbox.siblings("slack", {1, 2, 99}))
+    assert found == {
+        1: [Sibling(1, OPENED, PENDING, 0), Sibling(2, RESOLVED, PENDING, 0)],
+        2: [Sibling(3, OPENED, PENDING, 0)],
+        99: [],
+    }
+    assert await store.read(lambda tx: tx.outbox.siblings("slack", set())) == {}
 
 
 async def test_a_reference_is_remembered_and_the_first_stays(store: SqliteStore) -> None:

@@ -206,9 +206,9 @@ def claiming(lease: str, *, most: int = 10) -> Callable[[Transaction], list[Deli
 
     def work(tx: Transaction) -> list[Delivery]:
         found = tx.outbox.heads("slack", now=at(0), most=most)
-        for each in found:
-            tx.outbox.begin(each, lease=lease, until=at(1))
-        return [replace(each, lease=lease) for each in found]
+        claimed = [replace(each, lease=lease) for each in found]
+        tx.outbox.begin(claimed, until=at(1))
+        return claimed
 
     return work
 

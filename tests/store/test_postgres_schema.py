@@ -68,10 +68,8 @@ def test_a_newer_database_is_refused(postgres_copy: str) -> None:
 
 
 def test_a_read_of_what_is_not_there_says_that_the_store_is_not_available(postgres_database: str) -> None:
-    with (
-        closing(PostgresDatabase(connector(postgres_database))) as database,
-        pytest.raises(StoreUnavailableError, match='"quarantine" does not exist'),
-    ):
+    database = PostgresDatabase(connector(postgres_database))
+    with closing(database), pytest.raises(StoreUnavailableError, match='"quarantine" does not exist'):
         database.read_once(lambda tx: tx.quarantine.count())
 
 

@@ -139,7 +139,7 @@ async def test_an_incident_with_something_to_deliver_is_never_forgotten(store: S
     await store.write(lambda tx: tx.outbox.add([delivery(number)]))
     if is_begun:
         (head,) = await store.read(lambda tx: tx.outbox.heads("slack", now=at(1), most=1))
-        await store.write(lambda tx: tx.outbox.begin(head, lease="mine", until=at(1)))
+        await store.write(lambda tx: tx.outbox.begin([replace(head, lease="mine")], until=at(1)))
     assert await forget(store) == 0
     assert await counts(store, "incidents", "deliveries") == {"incidents": 1, "deliveries": 1}
 

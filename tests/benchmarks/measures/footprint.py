@@ -16,20 +16,21 @@ if TYPE_CHECKING:
     from tests.benchmarks.contestants import Contestant
     from tests.benchmarks.effort import Effort
     from tests.benchmarks.figures import Figure
+    from tests.benchmarks.peers import Peers
 
 # Seconds after its start in which a daemon may come to rest.
 _SETTLE = 1.0
 
 
-async def measure_footprint(folder: Path, effort: Effort, *, binary: Path | None) -> list[Figure]:
+async def measure_footprint(folder: Path, effort: Effort, peers: Peers) -> list[Figure]:
     """Start each contestant several times in turn on empty folders, and watch the last one idle."""
     starts: dict[str, list[float]] = {}
     for number in range(effort.starts):
-        for contestant in _contestants(folder / f"start-{number}", binary):
-            starts.setdefault(contestant.name, []).append(await _start(contestant))
+        for contestant in _contestants(folder / f"start-{number}", peers):
+            starts.setdefault(contestant.name, []).append(await start_seconds(contestant))
     memory: dict[str, float] = {}
     processor: dict[str, float] = {}
-    for contestant in _contestants(folder / "idle", binary):
+    for contestant in _contestants(folder / "idle", peers):
         async with contestant.process as process:
             await asyncio.sleep(_SETTLE)
             before = processor_seconds(process.pid)
@@ -43,11 +44,12 @@ async def measure_footprint(folder: Path, effort: Effort, *, binary: Path | None
     ]
 
 
-def _contestants(folder: Path, binary: Path | None) -> list[Contestant]:
-    return [sevrouter(folder), *alertmanager(binary, folder)]
+def _contestants(folder: Path, peers: Peers) -> list[Contestant]:
+    return [sevrouter(folder), *alertmanager(peers.alertmanager, folder)]
 
 
-async def _start(contestant: Contestant) -> float:
+async def start_seconds(contestant: Contestant) -> float:
+    """Start a contestant and say how long it took to be ready; end it."""
     started = time.monotonic()
     async with contestant.process:
         return time.monotonic() - started
