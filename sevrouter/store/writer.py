@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
-from sevrouter.store.errors import StoreBusyError, StoreError, StoreUnavailableError
+from sevrouter.store.errors import StoreBusyError, StoreUnavailableError
 from sevrouter.store.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ class Writer:
             self._fail(batch, error)
         elif len(batch) == 1:
             # Where another replica holds what is needed for so long, the sender is asked to come again.
-            is_bare = trouble is Trouble.CONFLICT and not isinstance(error, StoreError)
+            is_bare = trouble is Trouble.CONFLICT and isinstance(error, SQLAlchemyError)
             batch[0].error = StoreUnavailableError(_reason(error)) if is_bare else error
         else:
             # One of them is at fault, and must not take its neighbours along.
