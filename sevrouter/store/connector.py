@@ -24,6 +24,15 @@ _LONGEST_PAUSE = timedelta(seconds=60)
 _GRACE = timedelta(seconds=2)
 _NEVER = timedelta()
 
+# What says that a host is away, is starting, stopping or full, or only reads.
+_TRY_THE_NEXT = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.TargetServerAttributeNotMatched,
+)
+
 _DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 
 
@@ -69,6 +78,14 @@ class Connector:
 
     async def connect(self, **_options: Any) -> asyncpg.Connection[Any]:
         """Open a connection to the first host that takes writes. Raises OSError, TimeoutError or PostgresError."""
+        # One by one: the driver's time-out is for all of them, and ends its search at a host that is starting.
+        *others, last = self.hosts
+        for host in others:
+            with contextlib.suppress(*_TRY_THE_NEXT):
+                return await self._connect(host)
+        return await self._connect(last)
+
+    async def _connect(self, host: tuple[str, int]) -> asyncpg.Connection[Any]:
         settings = {
             "application_name": self.application_name,
             "statement_timeout": _milliseconds(self.statement_timeout),
@@ -78,8 +95,8 @@ class Connector:
         if self.schema is not None:
             settings["search_path"] = self.schema
         connection: asyncpg.Connection[Any] = await asyncpg.connect(
-            host=[host for host, _ in self.hosts],
-            port=[port for _, port in self.hosts],
+            host=host[0],
+            port=host[1],
             user=self.user,
             database=self.database,
             password=self._password(),

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+# The last one says that no host takes writes: a failover.
+_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class Listener:

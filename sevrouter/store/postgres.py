@@ -259,8 +259,8 @@ def trouble(error: Exception) -> Trouble:
 def _is_of_the_driver(cause: BaseException | None) -> bool:
     # SQLAlchemy wraps the driver's error once more. A value of the wrong type is the fault of who gave it.
     of_driver = getattr(cause, "__cause__", None) or cause
-    if isinstance(of_driver, OSError):
-        # First, because a certificate that is refused is a ValueError, too.
+    if isinstance(cause, OSError) or isinstance(of_driver, OSError):
+        # First, because a certificate that is refused is a ValueError, too. A time-out has a cause of its own.
         return True
     if isinstance(of_driver, asyncpg.exceptions.DataError | ValueError | TypeError):
         return False

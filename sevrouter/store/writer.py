@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from sevrouter.store.errors import StoreBusyError, StoreUnavailableError
 from sevrouter.store.transaction import Transaction
@@ -181,7 +182,9 @@ class Writer:
         if trouble in (Trouble.AWAY, Trouble.LOST):
             self._fail(batch, error)
         elif len(batch) == 1:
-            batch[0].error = error
+            # Where another replica holds what is needed for so long, the sender is asked to come again.
+            is_bare = trouble is Trouble.CONFLICT and isinstance(error, SQLAlchemyError)
+            batch[0].error = StoreUnavailableError(_reason(error)) if is_bare else error
         else:
             # One of them is at fault, and must not take its neighbours along.
             for item in batch:
@@ -218,7 +221,7 @@ class Writer:
 
     def _fail(self, batch: list[_Item], error: Exception) -> None:
         known = error if isinstance(error, StoreUnavailableError) else None
-        reason = known.reason if known else str(getattr(error, "orig", None) or error) or type(error).__name__
+        reason = known.reason if known else _reason(error)
         if not self._failing:
             log.error("store_unavailable", reason=reason)
         self._failing = True
@@ -239,6 +242,10 @@ class Writer:
         # What is broken may break again while it is put away.
         with contextlib.suppress(Exception):
             self._base.call(close)
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "orig", None) or error) or type(error).__name__
 
 
 def _answer(batch: list[_Item]) -> None:

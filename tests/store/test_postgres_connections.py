@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -123,6 +124,42 @@ async def test_the_first_host_that_answers_is_taken(postgres_copy: str, postgres
         away.refuse()
         hosts = (away.address, postgres_server.address)
         assert await ask(connector(postgres_copy, hosts=hosts), "SELECT 1") == 1
+
+
+async def test_a_host_that_does_not_answer_at_all_is_given_up_for_the_next(
+    postgres_copy: str, postgres_server: PostgresServer
+) -> None:
+    async with TcpProxy("127.0.0.1", 1) as dead:
+        dead.blackhole()
+        hosts = (dead.address, postgres_server.address)
+        where = connector(postgres_copy, hosts=hosts, connect_timeout=timedelta(milliseconds=300))
+        assert await ask(where, "SELECT 1") == 1
+
+
+@pytest.mark.parametrize("state", ["57P03", "53300"], ids=["starting", "full"])
+async def test_a_host_that_takes_nobody_now_is_passed_over(
+    postgres_copy: str, postgres_server: PostgresServer, state: str
+) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1024)
+        fields = b"SFATAL\0VFATAL\0C" + state.encode() + b"\0Mnot now\0\0"
+        writer.write(b"E" + (len(fields) + 4).to_bytes(4, "big") + fields)
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as busy:
+        hosts = (busy.sockets[0].getsockname()[:2], postgres_server.address)
+        assert await ask(connector(postgres_copy, hosts=hosts), "SELECT 1") == 1
+
+
+async def test_a_password_that_is_refused_is_not_shown_to_the_next_host(
+    postgres_copy: str, postgres_server: PostgresServer
+) -> None:
+    async with TcpProxy(*postgres_server.address) as other:
+        where = connector(postgres_copy, hosts=(postgres_server.address, other.address), password=lambda: OTHER)
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            await ask(where, "SELECT 1")
+        assert other.counts.accepted == 0
 
 
 async def test_a_host_that_only_reads_is_passed_over(

@@ -26,6 +26,7 @@ from tests.stores import connector
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from sevrouter.store.connector import Connector
     from sevrouter.store.transaction import Transaction
     from tests.real.postgres import PostgresServer
     from tests.real.postgres_installation import PostgresInstallation
@@ -195,10 +196,11 @@ async def test_a_start_waits_for_a_database_that_is_away(
 
 
 async def test_who_listens_hears_of_what_others_put_into_the_outbox_also_after_a_reset(
-    first: PostgresStore, postgres_copy: str, postgres_server: PostgresServer
+    postgresql_store: PostgresStore, proxy: TcpProxy, postgres_copy: str
 ) -> None:
+    first = postgresql_store
     heard: asyncio.Queue[set[str]] = asyncio.Queue()
-    async with TcpProxy(*postgres_server.address) as proxy, asyncio.timeout(20):
+    async with asyncio.timeout(20):
         listener = Listener(connector(through(proxy.address, postgres_copy)), heard.put_nowait)
         listening = asyncio.create_task(listener.run())
         await until_heard(heard, first, "warm-up")
@@ -209,6 +211,32 @@ async def test_who_listens_hears_of_what_others_put_into_the_outbox_also_after_a
         await until_heard(heard, first, "again")
         listening.cancel()
         await asyncio.wait({listening})
+
+
+class Failover:
+    """Leads to what only reads at first, as a host does in a failover."""
+
+    def __init__(self, then: Connector) -> None:
+        self._then = then
+        self.asked = 0
+
+    async def connect(self) -> asyncpg.Connection[Any]:
+        """Refuse the first time."""
+        self.asked += 1
+        if self.asked == 1:
+            raise asyncpg.TargetServerAttributeNotMatched("none of the hosts takes writes")
+        return await self._then.connect()
+
+
+async def test_who_listens_survives_a_failover(postgresql_store: PostgresStore, postgres_copy: str) -> None:
+    heard: asyncio.Queue[set[str]] = asyncio.Queue()
+    where = Failover(connector(postgres_copy))
+    listening = asyncio.create_task(Listener(cast("Any", where), heard.put_nowait).run())
+    async with asyncio.timeout(20):
+        await until_heard(heard, postgresql_store, "after it")
+    listening.cancel()
+    await asyncio.wait({listening})
+    assert where.asked == 2
 
 
 async def until_heard(heard: asyncio.Queue[set[str]], store: PostgresStore, word: str) -> None:

@@ -103,10 +103,8 @@ async def test_a_certificate_authority_that_was_renewed_is_read_at_the_next_conn
 ) -> None:
     ca_file = tmp_path / "ca.crt"
     ca_file.write_bytes(stranger(tmp_path).certificate.read_bytes())
-    where = connector(through(tls_proxy.address, postgres_copy), tls=Tls(verify=True, check_name=True, ca_file=ca_file))
-    async with connected(
-        "", **{name: getattr(where, name) for name in ("hosts", "database", "user", "password", "tls")}
-    ) as store:
+    tls = Tls(verify=True, check_name=True, ca_file=ca_file)
+    async with connected(through(tls_proxy.address, postgres_copy), tls=tls) as store:
         with pytest.raises(StoreUnavailableError, match="certificate verify failed"):
             await store.write(quarantined(b"1"))
         ca_file.write_bytes(certificate.certificate.read_bytes())
