@@ -1,51 +1,24 @@
-"""Intake: a webhook's alerts become records, incidents, timelines and deliveries, in one transaction.
+"""Intake: a webhook's alerts become records, incidents, timelines and deliveries; the 200 comes after the commit.
 
-match → grade → fold → plan → enqueue, in that order; the 200 comes after the commit.
+A webhook that says nothing new is counted and answered without a look into the store, where that is certain.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
-from sevrouter.domain.alert import Alert, AlertRecord, AlertStatus, HistoryEntry
-from sevrouter.domain.delivery import NewDelivery
-from sevrouter.domain.grading import unreadable_webhook
-from sevrouter.domain.incident import Fold, Incident, IncidentPolicy, Opening, TimelineEntry, fold
-from sevrouter.domain.observation import Change, Observation, closed_until, observe
-from sevrouter.domain.plan import Planned, notice, plan
-from sevrouter.engine.lane import LEASE, claimed, new_lease
-from sevrouter.engine.ports import ForgottenError
+from sevrouter.engine.taking import Taking, Webhook, is_graded
 from sevrouter.engine.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
+    from collections.abc import Callable
 
-    from sevrouter.domain.grading import Verdict
     from sevrouter.domain.routing import Routing
     from sevrouter.engine.ports import Clock, CurrentRouting, Lanes, StorePort, TransactionPort
     from sevrouter.telemetry.metrics import Metrics
 
-# The labels of the alert that sevrouter raises itself when it is sent something that it cannot read.
-UNREADABLE_LABELS = {"alertname": "SevrouterWebhookUnreadable", "job": "sevrouter"}
 
-
-@dataclass(frozen=True, slots=True)
-class Webhook:
-    """What came in one POST. `quarantined` holds a body (or members of one) that could not be read, and why.
-
-    `repeats` are the sightings of alerts that were sent just like this before, and were not read; `whole` reads them.
-    """
-
-    alerts: Sequence[Alert]
-    truncated: bool = False
-    quarantined: tuple[str, bytes] | None = None
-    repeats: Sequence[bytes] = ()
-    whole: Callable[[], Webhook] | None = None
+__all__ = ["Intake", "Webhook"]
 
 
 class Intake:
@@ -71,7 +44,7 @@ class Intake:
     def remembers(self, sighting: bytes) -> bool:
         """Whether an alert that is sent like this was sent like this before, and nothing about it has changed."""
         record = self._store.remembered(sighting)
-        return record is not None and _is_graded(record, self._routing())
+        return record is not None and is_graded(record, self._routing())
 
     async def take(self, webhook: Webhook) -> None:
         """Store a webhook and all that follows from it; returns when it is on disk. Raises what the store raises."""
@@ -81,7 +54,7 @@ class Intake:
         if tally is None:
             expectation = _Expectation(webhook, routing)
             tally = await self._store.write(
-                lambda tx: _Taking(tx, routing, now, expectation.keys, self._lanes.takes).run(webhook),
+                lambda tx: Taking(tx, routing, now, expectation.keys, self._lanes.takes).run(webhook),
                 ahead=expectation,
             )
         if tally is None:
@@ -104,7 +77,7 @@ class Intake:
         records = [self._store.remembered(sighting) for sighting in webhook.repeats]
         tally = Tally()
         for record in records:
-            if record is None or not _is_graded(record, routing):
+            if record is None or not is_graded(record, routing):
                 return None
             tally.repeated(record)
         return tally
@@ -126,298 +99,3 @@ class _Expectation:
         tx.alerts.expect([alert.digest for alert in self._webhook.alerts])
         tx.alerts.expect_sighted(self._webhook.repeats)
         tx.incidents.expect(self.keys.values())
-
-
-@dataclass(slots=True)
-class _Group:
-    """The observations of one webhook that belong to one incident."""
-
-    incident: Incident | None
-    opening: Opening
-    observations: list[Observation] = field(default_factory=list)
-    folded: Fold | None = None
-    planned: tuple[Planned, ...] = ()
-
-
-class _Taking:
-    """One webhook in one transaction."""
-
-    def __init__(
-        self,
-        tx: TransactionPort,
-        routing: Routing,
-        now: datetime,
-        keys: Mapping[bytes, str],
-        takes: Callable[[str], bool],
-    ) -> None:
-        self._tx = tx
-        self._routing = routing
-        self._now = now
-        self._keys = keys
-        self._takes = takes
-        self._truncated = False
-        self._tally = Tally()
-        self._groups: dict[str, _Group] = {}
-
-    def run(self, webhook: Webhook) -> Tally | None:
-        """None where it has to be read whole; then nothing was changed."""
-        self._truncated = webhook.truncated
-        if webhook.repeats and not self._repeats(webhook):
-            return None
-        if webhook.quarantined is not None:
-            reason, body = webhook.quarantined
-            self._tx.quarantine.add(body, reason=reason, at=self._now)
-        observations = self._observe(self._distinct(webhook.alerts))
-        if webhook.quarantined is not None:
-            observations.append(self._unreadable(webhook.quarantined[0]))
-        self._group(self._relevant(observations))
-        for group in self._groups.values():
-            self._fold(group)
-        self._save()
-        return self._tally
-
-    def _repeats(self, webhook: Webhook) -> bool:
-        """Count the repeats; False where one of them may be news after all."""
-        try:
-            records = self._tx.alerts.sighted(webhook.repeats)
-        except ForgottenError:
-            return False
-        # What may end a truncation, or contradicts another alert of the same webhook, has to be looked at.
-        digests = {alert.digest for alert in webhook.alerts}
-        if self._truncated or self._tx.incidents.any_truncated() or any(each.digest in digests for each in records):
-            return False
-        for record in records:
-            if not _is_graded(record, self._routing):
-                return False
-            self._tally.repeated(record)
-        return True
-
-    def _distinct(self, alerts: Sequence[Alert]) -> list[Alert]:
-        """One alert a label set; where a sender contradicts itself, the one that fires."""
-        self._tally.received(alerts)
-        distinct: dict[bytes, Alert] = {}
-        for alert in alerts:
-            other = distinct.get(alert.digest)
-            if other is None or other.status is AlertStatus.RESOLVED:
-                distinct[alert.digest] = alert
-        self._tally.duplicates += len(alerts) - len(distinct)
-        return list(distinct.values())
-
-    def _observe(self, alerts: Sequence[Alert]) -> list[Observation]:
-        records = self._tx.alerts.records([alert.digest for alert in alerts])
-        observations = []
-        recalled = []
-        for alert in alerts:
-            record = records.get(alert.digest)
-            verdict = None
-            if alert.status is AlertStatus.FIRING:
-                verdict = self._routing.grader.grade(alert)
-                self._tally.graded(verdict)
-            change = observe(record, alert, received_at=self._now)
-            if change is Change.DUPLICATE and verdict is not None and _differs(record, verdict):
-                # The alert is as it was, but not what the configuration makes of it.
-                change = Change.CHANGED
-            if not change.kept:
-                self._tally.duplicates += 1
-                if change is Change.DUPLICATE and record is not None and alert.sighting:
-                    recalled.append(self._recalled(record, alert, verdict))
-                self._tally.stale += change in (Change.STALE_FIRING, Change.STALE_RESOLVED)
-            observations.append(Observation(change, alert, record, verdict))
-        self._tx.alerts.recall(recalled)
-        return observations
-
-    def _recalled(self, record: AlertRecord, alert: Alert, verdict: Verdict | None) -> AlertRecord:
-        graded_by = self._routing.config_hash
-        return replace(record, sighting=alert.sighting, verdict=verdict, graded_by=graded_by)
-
-    def _unreadable(self, reason: str) -> Observation:
-        alert = Alert(
-            labels=UNREADABLE_LABELS,
-            annotations={"summary": f"a webhook could not be read: {reason}"},
-            starts_at=self._now,
-        )
-        why = f"it could not be read ({reason}), so nobody knows how bad it is; the raw body is in quarantine"
-        verdict = unreadable_webhook(self._routing.grader.unmatched, why)
-        return Observation(Change.EVENT, alert, None, verdict)
-
-    def _relevant(self, observations: Sequence[Observation]) -> Sequence[Observation]:
-        """Those that may change something: what Alertmanager mostly sends is what it sent before."""
-        if self._truncated or self._tx.incidents.any_truncated():
-            # That all is there again may end a truncation, so here a repeat is news too.
-            return observations
-        return [each for each in observations if each.change.moves or each.change.kept]
-
-    def _group(self, observations: Sequence[Observation]) -> None:
-        # An alert stays with its open incident, also where a reload has changed what groups alerts.
-        mine = self._open_incidents(observations)
-        policy = self._routing.incidents
-        keys = [
-            self._key(policy, each.alert) if incident is None else incident.dedup_key
-            for each, incident in zip(observations, mine, strict=True)
-        ]
-        unknown = {key for key, incident in zip(keys, mine, strict=True) if incident is None}
-        last = self._tx.incidents.last_by_key(unknown)
-        for observation, name, own in zip(observations, keys, mine, strict=True):
-            incident = own or last.get(name)
-            group = self._groups.get(name)
-            if group is None:
-                group = self._groups[name] = _Group(incident, Opening(dedup_key=name, system=None, owner=None))
-            self._own(group, observation)
-            group.observations.append(observation)
-
-    def _key(self, policy: IncidentPolicy, alert: Alert) -> str:
-        return self._keys.get(alert.digest) or policy.dedup_key(alert.labels)
-
-    def _open_incidents(self, observations: Sequence[Observation]) -> list[Incident | None]:
-        ids = [each.record.incident_id if each.record else None for each in observations]
-        found = self._tx.incidents.by_id({number for number in ids if number is not None})
-        incidents = (None if number is None else found.get(number) for number in ids)
-        return [each if each is not None and each.is_open else None for each in incidents]
-
-    def _own(self, group: _Group, observation: Observation) -> None:
-        if observation.change not in (Change.FIRED, Change.EVENT):
-            return
-        owned = self._routing.ownership.of(observation.alert.labels)
-        self._tally.unowned += owned.system is None and observation.change is Change.FIRED
-        if group.opening.system is None:
-            group.opening = replace(group.opening, system=owned.system, owner=owned.owner)
-
-    def _fold(self, group: _Group) -> None:
-        before = group.incident
-        matters = (
-            any(each.change.moves for each in group.observations)
-            or self._truncated
-            or (before is not None and before.truncated)
-        )
-        if not matters:
-            return
-        folded = fold(
-            before,
-            group.observations,
-            opening=group.opening,
-            policy=self._routing.incidents,
-            config_hash=self._routing.config_hash,
-            now=self._now,
-            truncated=self._truncated,
-        )
-        incident, group.planned = plan(folded, self._routing.responses)
-        group.folded = replace(folded, incident=incident)
-
-    def _save(self) -> None:
-        folded = {
-            name: (group, group.folded.incident)
-            for name, group in self._groups.items()
-            if group.folded is not None and group.folded.incident is not None
-        }
-        ids = self._tx.incidents.add([incident for _, incident in folded.values() if incident.id is None])
-        changed: list[Incident] = []
-        entries: list[tuple[int, TimelineEntry]] = []
-        deliveries: list[NewDelivery] = []
-        numbers: dict[str, int] = {}
-        for name, (group, incident) in folded.items():
-            stored = incident if incident.id is not None else replace(incident, id=ids[incident.dedup_key])
-            assert stored.id is not None
-            assert group.folded is not None
-            numbers[name] = stored.id
-            if incident.id is not None and stored != group.incident:
-                changed.append(stored)
-            entries += [(stored.id, entry) for entry in group.folded.facts]
-            deliveries += self._deliveries(group, stored)
-            self._tally.facts += [(stored, entry) for entry in group.folded.facts]
-            self._tally.has_due |= stored.due_at is not None
-        self._tx.incidents.save(changed)
-        self._tx.incidents.tell(entries)
-        self._enqueue(deliveries)
-        self._tx.alerts.save(
-            [
-                self._entry(observation, numbers.get(name))
-                for name, group in self._groups.items()
-                for observation in group.observations
-                if observation.change.kept
-            ]
-        )
-
-    def _enqueue(self, deliveries: Sequence[NewDelivery]) -> None:
-        for number, each in zip(self._tx.outbox.add(deliveries), deliveries, strict=True):
-            if each.lease is None:
-                self._tally.integrations.add(each.integration)
-            else:
-                self._tally.handed.append(claimed(number, each))
-
-    def _deliveries(self, group: _Group, incident: Incident) -> list[NewDelivery]:
-        # Nothing older waits for anybody who was not told of this incident before.
-        told = () if group.incident is None else group.incident.asked
-        deliveries = []
-        for planned in group.planned:
-            takes = planned.integration not in told and self._takes(planned.integration)
-            deliveries.append(
-                NewDelivery(
-                    integration=planned.integration,
-                    notice=notice(group.incident, incident, planned.kind, now=self._now),
-                    received_at=self._now,
-                    expires_at=self._now + self._routing.give_up_after,
-                    lease=new_lease() if takes else None,
-                    lease_until=self._now + LEASE if takes else None,
-                )
-            )
-        return deliveries
-
-    def _entry(self, observation: Observation, incident_id: int | None) -> HistoryEntry:
-        """What an alert becomes; `incident_id` is that of the incident its group was folded into, if any."""
-        alert, before, verdict = observation.alert, observation.record, observation.verdict
-        fires = alert.status is AlertStatus.FIRING
-        starts_at, mine = alert.starts_at, None
-        sev, unsure = (None, False) if before is None else (before.sev, before.unsure)
-        if verdict is not None:
-            sev, unsure = verdict.sev, verdict.unsure
-        if before is not None and observation.change is not Change.FIRED:
-            mine = before.incident_id
-            # Replicas of Prometheus start an alert at slightly different times; the episode only moves forward.
-            starts_at = max(starts_at, before.starts_at) if fires else starts_at
-        if fires and sev is not None and mine is None:
-            mine = incident_id
-        # A resolved alert often comes without its annotations, which says nothing about them.
-        tells_content = fires or before is None
-        record = AlertRecord(
-            id=None if before is None else before.id,
-            digest=alert.digest,
-            status=alert.status,
-            starts_at=starts_at,
-            closed_until=None if fires else closed_until(alert, received_at=self._now),
-            changed_at=self._now,
-            sev=sev,
-            unsure=unsure,
-            content=alert.content if before is None or fires else before.content,
-            incident_id=mine,
-            version=0 if before is None else before.version,
-            sighting=alert.sighting,
-            verdict=verdict,
-            graded_by=self._routing.config_hash,
-        )
-        return HistoryEntry(
-            record=record,
-            alert=alert,
-            at=self._now,
-            reading=verdict.grades[0].reading if verdict is not None else None,
-            with_content=tells_content and (before is None or before.content != alert.content),
-            of_content_only=before is not None and fires and _is_same_but_for_content(before, record),
-        )
-
-
-def _is_graded(record: AlertRecord, routing: Routing) -> bool:
-    """Whether what the configuration makes of an alert is known."""
-    return record.status is AlertStatus.RESOLVED or record.graded_by == routing.config_hash
-
-
-def _is_same_but_for_content(before: AlertRecord, after: AlertRecord) -> bool:
-    return (
-        before.status is after.status
-        and before.sev is after.sev
-        and before.unsure == after.unsure
-        and before.incident_id == after.incident_id
-        and before.starts_at == after.starts_at
-    )
-
-
-def _differs(record: AlertRecord | None, verdict: Verdict) -> bool:
-    return record is not None and (record.sev, record.unsure) != (verdict.sev, verdict.unsure)

@@ -38,6 +38,7 @@ class Tally:
     integrations: set[str] = field(default_factory=set)
     handed: list[Delivery] = field(default_factory=list)
     has_due: bool = False
+    _repeated: set[bytes] = field(default_factory=set)
 
     def graded(self, verdict: Verdict) -> None:
         """Count a verdict."""
@@ -56,7 +57,9 @@ class Tally:
         else:
             self.resolved += 1
         self.duplicates += 1
-        if record.verdict is not None:
+        # What one webhook says twice is graded once.
+        if record.verdict is not None and record.digest not in self._repeated:
+            self._repeated.add(record.digest)
             self.graded(record.verdict)
 
     def report(self, metrics: Metrics) -> None:

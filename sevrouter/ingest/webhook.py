@@ -142,7 +142,7 @@ class WebhookHandler:
         except NotStoredError as error:
             raise Refused(503, f"it could not be stored, send it again: {error}") from None
         except Exception as error:
-            log.exception("webhook_not_stored", error=repr(error), alerts=len(payload.alerts))
+            log.exception("webhook_not_stored", error=repr(error), alerts=payload.count)
             raise Refused(503, "it could not be stored, send it again") from None
 
     def _read(self, body: bytes, received_at: datetime) -> Payload:
@@ -151,8 +151,8 @@ class WebhookHandler:
     def _remark(self, payload: Payload) -> None:
         if payload.truncated:
             self._metrics.truncated.inc()
-            log.warning("webhook_truncated", alerts=len(payload.alerts))
-        if payload.version not in VERSIONS and payload.alerts:
+            log.warning("webhook_truncated", alerts=payload.count)
+        if payload.version not in VERSIONS and payload.count:
             log.warning("webhook_version_unknown", version=payload.version, known=VERSION)
         if payload.rejected:
             self._metrics.quarantined.inc(len(payload.rejected))

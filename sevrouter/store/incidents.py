@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import replace
 from sqlalchemy import bindparam, func, select, text
 
-from sevrouter.domain.incident import Evidence, Fact, Incident, IncidentState, TimelineEntry
-from sevrouter.domain.sev import Sev
+from sevrouter.domain.incident import Fact, Incident, IncidentState, TimelineEntry
 from sevrouter.store.chunks import chunks
 from sevrouter.store.errors import ConflictError
 from sevrouter.store.ids import forget_ordered_ids, take_ids
+from sevrouter.store.incident_rows import as_microseconds, encode, evidence_of, incident_of, once_of, row_of, typed
 from sevrouter.store.rows import Rows, is_postgres, select_in
-from sevrouter.store.tables import incidents, microseconds, moment, timeline
+from sevrouter.store.tables import incidents, timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from sevrouter.domain.sev import Sev
     from sevrouter.store.memory import Memory
 
 _CHANGING = {
@@ -46,7 +46,6 @@ _states = Rows("incidents", _CHANGING | {"version": "bigint"})
 _evidences = Rows("incidents", _CHANGING | {"evidence": "text", "version": "bigint"})
 _facts = Rows("timeline", {"incident_id": "bigint", "at": "bigint", "fact": "text", "details": "text"})
 
-_NAMES = [column.name for column in incidents.c]
 _COLUMNS = ", ".join(column.name for column in incidents.c)
 _BY_ID = f"SELECT {_COLUMNS} FROM incidents WHERE id {{keys}}"  # noqa: S608
 _versions = (
@@ -61,8 +60,6 @@ _LAST_BY_KEY = (
 )
 # Written as the index is, or SQLite would not take it and read every incident there ever was.
 _truncated = select(incidents.c.id).where(text("truncated")).limit(1)
-_microseconds = lru_cache(maxsize=1_024)(microseconds)
-_encode = msgspec.json.Encoder().encode
 
 
 class Incidents:
@@ -102,8 +99,21 @@ class Incidents:
         read = {each.id or 0: each for each in found.values()}
         if self._is_shared:
             self._lock({*ids, *read} - self._read.keys(), read)
+            # One that was open as far as we knew, and is not, may have a successor by now.
+            self._look_again([key for key, each in found.items() if each.is_open and not self._is_open(each.id or 0)])
         else:
             self._read.update(read)
+
+    def _is_open(self, number: int) -> bool:
+        return number in self._read and self._read[number].is_open
+
+    def _look_again(self, keys: Collection[str]) -> None:
+        if not keys:
+            return
+        for row in select_in(self._connection, _LAST_BY_KEY, "text", keys):
+            incident = self._read_row(typed(row))
+            self._by_key[incident.dedup_key] = incident.id or 0
+        self._lock({self._by_key[key] for key in keys} - self._read.keys(), {})
 
     def _find(self, keys: Iterable[str]) -> dict[str, Incident]:
         remembered = {key: self._remembered(key) for key in keys}
@@ -111,7 +121,7 @@ class Incidents:
         unknown = [key for key, incident in remembered.items() if incident is None]
         if unknown:
             for row in select_in(self._connection, _LAST_BY_KEY, "text", unknown):
-                incident = self._read_row(_typed(row))
+                incident = self._read_row(typed(row))
                 found[incident.dedup_key] = incident
         return found
 
@@ -124,7 +134,7 @@ class Incidents:
         number = row["id"]
         known = self._read.get(number) or self._memory.incidents.get(number)
         # Without its evidence an incident is read many times as quickly.
-        return known if known is not None and known.version == row["version"] else _incident(row)
+        return known if known is not None and known.version == row["version"] else incident_of(row)
 
     def _lock(self, ids: Iterable[int], seen: Mapping[int, Incident]) -> None:
         changed: list[int] = []
@@ -141,7 +151,7 @@ class Incidents:
     def _select(self, ids: Collection[int]) -> None:
         if ids:
             for row in select_in(self._connection, _BY_ID, "bigint", ids):
-                self._read[row[0]] = self._read_row(_typed(row))
+                self._read[row[0]] = self._read_row(typed(row))
 
     def by_id(self, ids: Iterable[int]) -> dict[int, Incident]:
         """The incidents with these ids."""
@@ -223,8 +233,8 @@ class Incidents:
     def tell(self, entries: Sequence[tuple[int, TimelineEntry]]) -> None:
         """Append facts to timelines, each with the id of its incident."""
         for number, entry in entries:
-            details = _encode(entry.details).decode()
-            self._told.append((number, _microseconds(entry.at), entry.fact.value, details))
+            details = encode(entry.details).decode()
+            self._told.append((number, as_microseconds(entry.at), entry.fact.value, details))
 
     def flush(self) -> None:
         """Write what was added, saved and told. Raises ConflictError where somebody else wrote it first."""
@@ -234,14 +244,14 @@ class Incidents:
             incident = self._changed[number]
             self._changed[number] = replace(incident, version=incident.version + 1)
         added = [self._changed[number] for number in sorted(self._added)]
-        _new.insert(self._connection, [(*_row(each), *_once(each), each.version) for each in added])
+        _new.insert(self._connection, [(*row_of(each), *once_of(each), each.version) for each in added])
         states, evidences = [], []
         for number, before in sorted(self._saved.items()):
             incident = self._changed[number]
             if incident.evidence is before.evidence:
-                states.append((*_row(incident), incident.version))
+                states.append((*row_of(incident), incident.version))
             else:
-                evidences.append((*_row(incident), _evidence(incident), incident.version))
+                evidences.append((*row_of(incident), evidence_of(incident), incident.version))
         written = _states.update(self._connection, states) + _evidences.update(self._connection, evidences)
         if written != len(self._saved):
             raise ConflictError
@@ -254,8 +264,12 @@ class Incidents:
         self._memory.learn_incidents(self._changed.values())
         if self._any_truncated is not None:
             self._memory.any_truncated = self._any_truncated
+        self._memory.learn_last(self._by_key)
         if any(each.truncated for each in self._changed.values()):
             self._memory.any_truncated = True
+        elif self._changed and self._memory.any_truncated:
+            # One of them may have been the last: look again.
+            self._memory.any_truncated = None
 
     def distrust(self) -> None:
         """Let the memory forget what this transaction was about."""
@@ -279,7 +293,7 @@ class Incidents:
         else:
             is_open = incidents.c.state != IncidentState.RESOLVED.value
             statement = statement.where(is_open).order_by(incidents.c.sev, incidents.c.id)
-        return [_incident({**row}) for row in self._connection.execute(statement).mappings()]
+        return [incident_of({**row}) for row in self._connection.execute(statement).mappings()]
 
     def counts(self) -> dict[tuple[Sev, str], int]:
         """How many incidents there are by SEV and state."""
@@ -288,58 +302,3 @@ class Incidents:
             incidents.c.state, incidents.c.sev
         )
         return {(sev, state): count for sev, state, count in self._connection.execute(statement)}
-
-
-def _row(incident: Incident) -> tuple[Any, ...]:
-    return (
-        incident.id,
-        incident.state.value,
-        incident.sev.rank,
-        incident.unsure,
-        None if incident.resolved_at is None else _microseconds(incident.resolved_at),
-        None if incident.due_at is None else _microseconds(incident.due_at),
-        incident.system,
-        incident.owner,
-        incident.firing,
-        incident.truncated,
-        ",".join(incident.asked),
-    )
-
-
-def _once(incident: Incident) -> tuple[Any, ...]:
-    return incident.dedup_key, _microseconds(incident.opened_at), _evidence(incident)
-
-
-def _evidence(incident: Incident) -> str:
-    return _encode(incident.evidence).decode()
-
-
-def _typed(row: Sequence[Any]) -> Mapping[str, Any]:
-    """A row as it comes from the driver, with the types that its table gives it."""
-    values = dict(zip(_NAMES, row, strict=True))
-    for name in ("opened_at", "resolved_at", "due_at"):
-        values[name] = None if values[name] is None else moment(values[name])
-    for name in ("unsure", "truncated"):
-        values[name] = bool(values[name])
-    values["sev"] = Sev(values["sev"])
-    return values
-
-
-def _incident(row: Mapping[str, Any]) -> Incident:
-    return Incident(
-        id=row["id"],
-        dedup_key=row["dedup_key"],
-        state=IncidentState(row["state"]),
-        sev=row["sev"],
-        unsure=row["unsure"],
-        opened_at=row["opened_at"],
-        resolved_at=row["resolved_at"],
-        due_at=row["due_at"],
-        system=row["system"],
-        owner=row["owner"],
-        firing=row["firing"],
-        truncated=row["truncated"],
-        asked=tuple(filter(None, row["asked"].split(","))),
-        evidence=msgspec.json.decode(row["evidence"], type=Evidence),
-        version=row["version"],
-    )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from sevrouter.domain.alert import AlertRecord
     from sevrouter.domain.incident import Incident
@@ -66,10 +66,12 @@ class Memory:
         for incident in incidents:
             assert incident.id is not None
             self.incidents[incident.id] = incident
-            if self.last_by_key.get(incident.dedup_key, 0) <= incident.id:
-                self.last_by_key[incident.dedup_key] = incident.id
         if len(self.incidents) > self._most_incidents:
             self.forget_incidents(_first(self.incidents, self._most_incidents // 8))
+
+    def learn_last(self, last_by_key: Mapping[str, int]) -> None:
+        """Take over which incident is the last of its kind, of those that are known: who was looked up as such."""
+        self.last_by_key.update((key, number) for key, number in last_by_key.items() if number in self.incidents)
 
     def forget_records(self, digests: Iterable[bytes]) -> None:
         """Forget alerts."""

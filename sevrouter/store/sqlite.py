@@ -244,7 +244,7 @@ def read_once(engine: Engine, work: Callable[[Transaction], T]) -> T:
     try:
         with engine.connect().execution_options(sevrouter_reads=True) as connection, connection.begin():
             return work(Transaction(connection, Memory()))
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, pysqlite3.dbapi2.Error) as error:
         raise StoreUnavailableError(str(getattr(error, "orig", error))) from error
 
 
@@ -256,7 +256,7 @@ def write_once(engine: Engine, work: Callable[[Transaction], T]) -> T:
             result = work(transaction)
             transaction.flush()
             return result
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, pysqlite3.dbapi2.Error) as error:
         raise StoreUnavailableError(str(getattr(error, "orig", error))) from error
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sevrouter.domain.sev import Sev
 from tests.chaos.records import CALLED_FOR

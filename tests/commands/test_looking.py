@@ -156,7 +156,10 @@ def test_a_file_that_is_no_database_is_a_2(sevrouter: Command, config: Path) -> 
 def test_migrate_says_what_it_did(sevrouter: Command, config: Path) -> None:
     path = config.parent / "state" / "sevrouter.db"
     ended = sevrouter("migrate")
-    assert (ended.code, ended.out) == (0, f"applied 0001 first\n{path}: the schema is current\n")
+    assert (ended.code, ended.out) == (
+        0,
+        f"applied 0001 first\napplied 0002 several_replicas\n{path}: the schema is current\n",
+    )
     assert sevrouter("migrate").out == f"{path}: the schema is current\n"
 
 

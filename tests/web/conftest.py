@@ -51,10 +51,11 @@ class Operated:
 
 
 @pytest_asyncio.fixture
-async def operated(tmp_path: Path, store: SqliteStore) -> AsyncIterator[Operated]:
+async def operated(tmp_path: Path, sqlite_store: SqliteStore) -> AsyncIterator[Operated]:
     """The endpoints, all well."""
     config = tmp_path / "sevrouter.yaml"
     config.write_text(MINIMAL)
+    store = sqlite_store
     door = Door(store)
     metrics = door.stage.metrics
     keeper = ConfigurationKeeper(load(config), on_change=lambda _: None, on_reload=metrics.reload_successful.set)
