@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sevrouter.engine.lease import Lease
 from sevrouter.engine.taking import Taking, Webhook, is_graded
 from sevrouter.engine.tally import Tally
 
@@ -52,9 +53,9 @@ class Intake:
         routing = self._routing()
         tally = self._repeat(webhook, routing)
         if tally is None:
-            expectation = _Expectation(webhook, routing)
+            expectation, lease = _Expectation(webhook, routing), Lease()
             tally = await self._store.write(
-                lambda tx: Taking(tx, routing, now, expectation.keys, self._lanes.takes).run(webhook),
+                lambda tx: Taking(tx, routing, now, expectation.keys, self._lanes.takes, lease).run(webhook),
                 ahead=expectation,
             )
         if tally is None:

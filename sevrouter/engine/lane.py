@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,7 +16,6 @@ from sevrouter.domain.delivery import (
     Delivered,
     Delivery,
     DeliveryState,
-    NewDelivery,
     Outcome,
     OutcomeReason,
     Rejected,
@@ -26,6 +24,7 @@ from sevrouter.domain.delivery import (
     superseded,
 )
 from sevrouter.domain.incident import Fact
+from sevrouter.engine.lease import Lease, is_young, lease_until
 from sevrouter.engine.ports import Notifier
 from sevrouter.engine.recording import Recording, about, entry_of
 
@@ -39,16 +38,14 @@ log = structlog.get_logger()
 
 # Deliveries of one integration under way at once; within an incident there is never more than one.
 TOGETHER = 8
-# Longer than any attempt takes; a delivery still being sent after it has lost its worker.
-LEASE = timedelta(seconds=60)
 # How many that are handed over may wait for a free place, and for how long anything that is claimed may: beyond that
 # it goes the way of the outbox, the worst SEV first and looked at again before it is sent.
 HANDED = 32
 FRESH = timedelta(seconds=1)
 # A lane looks at its outbox at least this often, for what another process put there.
 LONGEST_SLEEP = 5.0
-# Seconds between tries to record an outcome that the store did not take; after the last its lease runs out.
-RECORD_AGAIN = (0.1, 0.5, 2.0, 5.0)
+# Seconds between tries to record an outcome that the store did not take; after the last its lease has run out.
+RECORD_AGAIN = (0.1, 0.5, 2.0, *(5.0,) * 12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +64,6 @@ class _Ended:
     state: DeliveryState
     fact: Fact
     reason: str
-
-
-def new_lease() -> str:
-    """A lease that nobody else has."""
-    return f"{random.getrandbits(128):032x}"
-
-
-def claimed(number: int, new: NewDelivery) -> Delivery:
-    """A delivery that was written with its lease."""
-    assert new.lease is not None
-    return Delivery(
-        id=number,
-        integration=new.integration,
-        notice=new.notice,
-        received_at=new.received_at,
-        expires_at=new.expires_at,
-        lease=new.lease,
-    )
 
 
 @dataclass(slots=True)
@@ -186,8 +165,11 @@ class Lane:
         if free < TOGETHER:
             # One more look for each attempt that ends would cost more than the attempt.
             return LONGEST_SLEEP
-        claim = await self._store.write(lambda tx: self._claim(tx, free))
-        claimed_at = self._clock()
+        lease, asked_at = Lease(), self._clock()
+        claim = await self._store.write(lambda tx: self._claim(tx, lease, free))
+        now = self._clock()
+        # Where the answer took long, to us or because we stood still, the lease may be somebody else's by now.
+        claimed_at = now if is_young(asked_at, now) else asked_at
         self._handed += [(delivery, claimed_at) for delivery in claim.deliveries]
         self._start_handed()
         # A wake-up that came meanwhile may be of something that this look has not seen.
@@ -220,8 +202,9 @@ class Lane:
             log.error("lane_failing", integration=self.name, error=repr(error))
         self._failing = True
 
-    def _claim(self, tx: TransactionPort, free: int) -> _Claim:
+    def _claim(self, tx: TransactionPort, lease: Lease, free: int) -> _Claim:
         now = self._clock()
+        held = lease.held(tx)
         claim = _Claim()
         heads = tx.outbox.heads(self.name, now=now, most=free)
         ids = {head.notice.incident_id for head in heads}
@@ -237,8 +220,9 @@ class Lane:
             elif self.route.notifier is None:
                 claim.ended.append(_Ended(head, DeliveryState.SHADOWED, Fact.SHADOWED, "shadow"))
             else:
-                claim.deliveries.append(replace(head, lease=new_lease(), attempts=head.attempts + 1))
-        tx.outbox.begin(claim.deliveries, until=now + LEASE)
+                claim.deliveries.append(replace(head, lease=lease.token, attempts=head.attempts + 1))
+        tx.outbox.begin(claim.deliveries, until=lease_until(now))
+        claim.deliveries += held
         for ended in claim.ended:
             head = ended.delivery
             tx.outbox.void(head, ended.state, reason=ended.reason, at=now)

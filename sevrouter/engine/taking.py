@@ -14,7 +14,7 @@ from sevrouter.domain.grading import unreadable_webhook
 from sevrouter.domain.incident import Fold, Incident, IncidentPolicy, Opening, TimelineEntry, fold
 from sevrouter.domain.observation import Change, Observation, closed_until, observe
 from sevrouter.domain.plan import Planned, notice, plan
-from sevrouter.engine.lane import LEASE, claimed, new_lease
+from sevrouter.engine.lease import Lease, claimed, lease_until
 from sevrouter.engine.ports import ForgottenError
 from sevrouter.engine.tally import Tally
 
@@ -65,12 +65,14 @@ class Taking:
         now: datetime,
         keys: Mapping[bytes, str],
         takes: Callable[[str], bool],
+        lease: Lease,
     ) -> None:
         self._tx = tx
         self._routing = routing
         self._now = now
         self._keys = keys
         self._takes = takes
+        self._lease = lease
         self._truncated = False
         self._tally = Tally()
         self._groups: dict[str, _Group] = {}
@@ -78,6 +80,7 @@ class Taking:
     def run(self, webhook: Webhook) -> Tally | None:
         """None where it has to be read whole; then nothing was changed."""
         self._truncated = webhook.truncated
+        self._tally.handed += self._lease.held(self._tx)
         if webhook.repeats and not self._repeats(webhook):
             return None
         if webhook.quarantined is not None:
@@ -254,11 +257,8 @@ class Taking:
         )
 
     def _enqueue(self, deliveries: Sequence[NewDelivery]) -> None:
-        for number, each in zip(self._tx.outbox.add(deliveries), deliveries, strict=True):
-            if each.lease is None:
-                self._tally.integrations.add(each.integration)
-            else:
-                self._tally.handed.append(claimed(number, each))
+        self._tally.integrations |= {each.integration for each in deliveries if each.lease is None}
+        self._tally.handed += claimed(self._tx.outbox.add(deliveries), deliveries)
 
     def _deliveries(self, group: _Group, incident: Incident) -> list[NewDelivery]:
         # Nothing older waits for anybody who was not told of this incident before.
@@ -272,8 +272,8 @@ class Taking:
                     notice=notice(group.incident, incident, planned.kind, now=self._now),
                     received_at=self._now,
                     expires_at=self._now + self._routing.give_up_after,
-                    lease=new_lease() if takes else None,
-                    lease_until=self._now + LEASE if takes else None,
+                    lease=self._lease.token if takes else None,
+                    lease_until=lease_until(self._now) if takes else None,
                 )
             )
         return deliveries

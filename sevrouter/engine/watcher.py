@@ -24,7 +24,8 @@ log = structlog.get_logger()
 
 # Incidents settled in one transaction, so that intake never waits long.
 TOGETHER = 200
-LONGEST_SLEEP = 30.0
+# Another replica may have written a due time, and may be gone when it comes.
+LONGEST_SLEEP = 5.0
 
 
 class Watcher:

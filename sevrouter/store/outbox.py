@@ -68,6 +68,13 @@ _PENDING = DeliveryState.PENDING.value
 _SENDING = DeliveryState.SENDING.value
 # Written as the index is, or SQLite would not take it and read every delivery there ever was.
 _UNFINISHED = deliveries.c.finished_at.is_(None)
+_with_reference = select(deliveries, delivery_references.c.reference).outerjoin(
+    delivery_references,
+    and_(
+        delivery_references.c.incident_id == deliveries.c.incident_id,
+        delivery_references.c.integration == deliveries.c.integration,
+    ),
+)
 _siblings = select(
     deliveries.c.incident_id, deliveries.c.id, deliveries.c.kind, deliveries.c.state, deliveries.c.unknowns
 ).where(
@@ -131,20 +138,17 @@ class Outbox:
         Of each incident it is the oldest unfinished one: first in, first out.
         """
         statement = (
-            select(deliveries, delivery_references.c.reference)
-            .outerjoin(
-                delivery_references,
-                and_(
-                    delivery_references.c.incident_id == deliveries.c.incident_id,
-                    delivery_references.c.integration == deliveries.c.integration,
-                ),
-            )
-            .where(deliveries.c.integration == integration, deliveries.c.state == _PENDING, _UNFINISHED)
+            _with_reference.where(deliveries.c.integration == integration, deliveries.c.state == _PENDING, _UNFINISHED)
             .where(now >= _NOT_BEFORE, ~_waits_for_older())
             .order_by(deliveries.c.sev, deliveries.c.id)
             .limit(most)
             .with_for_update(of=deliveries, skip_locked=True)
         )
+        return [_delivery(row) for row in self._connection.execute(statement).mappings()]
+
+    def held(self, lease: str) -> list[Delivery]:
+        """The deliveries that are being sent by who holds this lease."""
+        statement = _with_reference.where(deliveries.c.state == _SENDING, _UNFINISHED, deliveries.c.lease == lease)
         return [_delivery(row) for row in self._connection.execute(statement).mappings()]
 
     def next_due_at(self, integration: str) -> datetime | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sevrouter import app, cli
 from sevrouter.domain.backoff import Schedule
-from sevrouter.engine import janitor, lane
+from sevrouter.engine import janitor, lease
 from sevrouter.notifiers import http, jira
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ SETTLE = (0.5, 1.0, 2.0, 5.0)
 
 def hurry() -> None:
     """Shorten the waits."""
-    lane.LEASE = timedelta(seconds=LEASE)
+    lease.LEASE = timedelta(seconds=LEASE)
     janitor.RESCUE_EVERY = RESCUE_EVERY
     jira.SETTLE = tuple(timedelta(seconds=wait) for wait in SETTLE)  # type: ignore[assignment]
     jira.SCHEDULE = Schedule(first=timedelta(seconds=0.5), longest=timedelta(seconds=5), settle=jira.SETTLE)

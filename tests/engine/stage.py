@@ -18,6 +18,7 @@ from sevrouter.engine.watcher import Watcher
 from sevrouter.store.tables import deliveries
 from sevrouter.telemetry.metrics import Metrics
 from tests.building import MovedClock, routing
+from tests.domain.building import firing
 
 if TYPE_CHECKING:
     from sevrouter.domain.alert import Alert
@@ -33,6 +34,16 @@ OPENED, ROSE, REOPENED, RESOLVED = NoticeKind.OPENED, NoticeKind.ROSE, NoticeKin
 SCHEDULE = Schedule(first=timedelta(seconds=10), longest=timedelta(seconds=60))
 # Real seconds; what has not happened by then never will.
 PATIENCE = 10.0
+
+
+def critical(name: str = "Down") -> Alert:
+    """It calls, and tells Slack."""
+    return firing(name, severity="critical", service="checkout")
+
+
+def warning(name: str = "Down") -> Alert:
+    """It tells Slack alone."""
+    return firing(name, severity="warning", service="checkout")
 
 
 class Recipient:

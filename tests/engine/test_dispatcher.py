@@ -20,35 +20,25 @@ from sevrouter.domain.delivery import (
 from sevrouter.domain.incident import IncidentState
 from sevrouter.domain.sev import Sev
 from sevrouter.engine import lane as lane_module
-from sevrouter.engine.lane import LEASE, TOGETHER, Route
+from sevrouter.engine.lane import TOGETHER, Route
+from sevrouter.engine.lease import LEASE
 from sevrouter.engine.recording import Recording
 from sevrouter.store.errors import StoreUnavailableError
 from tests.building import over, select
 from tests.domain.building import at, firing
-from tests.engine.stage import OPENED, PATIENCE, RESOLVED, ROSE, SCHEDULE, Recipient
+from tests.engine.stage import OPENED, PATIENCE, RESOLVED, ROSE, SCHEDULE, Recipient, critical, warning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pytest
 
-    from sevrouter.domain.alert import Alert
     from sevrouter.store.transaction import Transaction
     from tests.engine.stage import Stage
 
 AWAY = Retry(OutcomeReason.UNREACHABLE, "connection refused")
 NOBODY_KNOWS = Unknown(OutcomeReason.TIMED_OUT, "no answer")
 REFUSED = Rejected(OutcomeReason.REFUSED, "no such channel")
-
-
-def critical(name: str = "Down") -> Alert:
-    """It calls, and tells Slack."""
-    return firing(name, severity="critical", service="checkout")
-
-
-def warning(name: str = "Down") -> Alert:
-    """It tells Slack alone."""
-    return firing(name, severity="warning", service="checkout")
 
 
 async def deliveries(stage: Stage, integration: str = "slack") -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from sevrouter.engine import janitor as janitor_module
 from sevrouter.engine.janitor import Janitor
-from sevrouter.engine.lane import LEASE
+from sevrouter.engine.lease import LEASE
 from tests.building import counts
 from tests.domain.building import firing, resolved
 from tests.engine.stage import OPENED, PATIENCE, RESOLVED

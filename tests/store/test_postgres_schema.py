@@ -89,7 +89,7 @@ def plan(database: PostgresDatabase, work: Callable[[Transaction], object]) -> s
     """How PostgreSQL reads what a work asks for, if it can help it not by reading whole tables."""
     asked: list[tuple[str, Any]] = []
     # In the driver's own layer, for the busiest statements go past SQLAlchemy.
-    ask = AsyncAdapt_asyncpg_cursor.execute
+    ask: Any = AsyncAdapt_asyncpg_cursor.execute
 
     def note(cursor: AsyncAdapt_asyncpg_cursor, statement: str, parameters: Any = None) -> None:
         asked.append((statement, parameters))
