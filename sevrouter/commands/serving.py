@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import TYPE_CHECKING
 
 from sevrouter.app import Options, serve
@@ -13,12 +14,18 @@ from sevrouter.telemetry import logs
 if TYPE_CHECKING:
     import argparse
 
+# What is received is no cycle and goes with its last user. To look through all of it every few hundred objects, as
+# Python does unless it is told otherwise, finds next to nothing and takes a tenth of the time that a webhook takes.
+LOOK_FOR_CYCLES = (50_000, 20, 20)
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until told to stop."""
     host, port = read_address(arguments.listen)
     configuration = load_config(arguments.config)
     logs.set_up(level=arguments.log_level)
+    gc.freeze()
+    gc.set_threshold(*LOOK_FOR_CYCLES)
     try:
         asyncio.run(serve(configuration, Options(host=host, port=port, shadow=arguments.shadow)))
     except OSError as error:

@@ -78,7 +78,7 @@ class HistoryEntry(Struct, frozen=True, kw_only=True, gc=False):
     """One change of an alert's state, value or SEV, kept so that a month can be replayed.
 
     A `record` without an id is of an alert that was never seen before. `with_content` says that the annotations
-    or values differ from those of the entry before, `of_content_only` that nothing else does.
+    or values differ from those of the entry before.
     """
 
     record: AlertRecord
@@ -86,4 +86,3 @@ class HistoryEntry(Struct, frozen=True, kw_only=True, gc=False):
     at: datetime
     reading: str | None
     with_content: bool
-    of_content_only: bool = False

@@ -125,7 +125,7 @@ class Grader:
             tuple(sorted(name for source, name in looked_at if source is wanted))
             for wanted in (Source.LABEL, Source.ANNOTATION, Source.VALUE)
         )
-        self._remembered: dict[tuple[str | None, ...], Verdict] = {}
+        self._remembered: dict[tuple[tuple[str | None, ...], ...], Verdict] = {}
 
     @property
     def unmatched(self) -> Sev:
@@ -149,23 +149,20 @@ class Grader:
 
     def grade(self, alert: Alert) -> Verdict:
         """The verdict on one firing alert."""
-        case = self._case(alert)
+        case = (
+            tuple(map(alert.labels.get, self._labels)),
+            tuple(map(alert.annotations.get, self._annotations)),
+            tuple(map(alert.values.get, self._values)) if self._values else (),
+        )
         verdict = self._remembered.get(case)
         if verdict is not None:
             return verdict
         verdict = self._verdict(alert)
-        if sum(len(each) for each in case if each) <= LONGEST_CASE:
+        if sum(len(text) for part in case for text in part if text) <= LONGEST_CASE:
             if len(self._remembered) >= REMEMBERED_CASES:
                 self._remembered.clear()
             self._remembered[case] = verdict
         return verdict
-
-    def _case(self, alert: Alert) -> tuple[str | None, ...]:
-        return (
-            *map(alert.labels.get, self._labels),
-            *map(alert.annotations.get, self._annotations),
-            *map(alert.values.get, self._values),
-        )
 
     def _verdict(self, alert: Alert) -> Verdict:
         grades = [_grade(rule, alert, self._unmatched) for rule in self.rules_for(alert)]

@@ -20,7 +20,8 @@ LATE_FIRING = timedelta(seconds=45)
 class Change(enum.Enum):
     """What one alert of a webhook means against what is remembered of it.
 
-    What `moves` concerns the alert's incident; what is `kept` is written to its record and history.
+    What `moves` concerns the alert's incident; what is `kept` is written to its record and history. `CONTENT` is a
+    change of annotations or values, and of nothing that follows from them.
     """
 
     moves: bool
@@ -28,6 +29,7 @@ class Change(enum.Enum):
 
     FIRED = ("fired", True, True)
     CHANGED = ("changed", True, True)
+    CONTENT = ("content", False, True)
     RESOLVED = ("resolved", True, True)
     DUPLICATE = ("duplicate", False, False)
     STALE_FIRING = ("stale_firing", False, False)
@@ -52,13 +54,15 @@ class Observation(Struct, frozen=True, gc=False):
     verdict: Verdict | None = None
 
 
-def observe(record: AlertRecord | None, alert: Alert, *, received_at: datetime) -> Change:
-    """What one alert means against what is remembered of it.
+def observe(
+    record: AlertRecord | None, alert: Alert, verdict: Verdict | None = None, *, received_at: datetime
+) -> Change:
+    """What one alert, with its verdict while it fires, means against what is remembered of it.
 
     Deliveries of a cluster of Alertmanagers are repeated and not ordered, hence the stale ones.
     """
     if alert.status is AlertStatus.FIRING:
-        return _observe_firing(record, alert, received_at)
+        return _observe_firing(record, alert, verdict, received_at)
     if record is None:
         return Change.NEVER_FIRED
     if record.status is AlertStatus.RESOLVED:
@@ -70,12 +74,18 @@ def observe(record: AlertRecord | None, alert: Alert, *, received_at: datetime) 
     return Change.STALE_RESOLVED if is_older_episode else Change.RESOLVED
 
 
-def _observe_firing(record: AlertRecord | None, alert: Alert, received_at: datetime) -> Change:
+def _observe_firing(record: AlertRecord | None, alert: Alert, verdict: Verdict | None, received_at: datetime) -> Change:
     if record is None:
         return Change.FIRED
     if record.status is AlertStatus.FIRING:
-        same = alert.starts_at <= record.starts_at and alert.content == record.content
-        return Change.DUPLICATE if same else Change.CHANGED
+        # The configuration may make something else of it than it did, though it is as it was.
+        is_graded_alike = verdict is None or (verdict.sev is record.sev and verdict.unsure == record.unsure)
+        if alert.starts_at > record.starts_at or not is_graded_alike:
+            return Change.CHANGED
+        if alert.content == record.content:
+            return Change.DUPLICATE
+        is_placed = record.incident_id is not None or record.sev is None
+        return Change.CONTENT if is_placed else Change.CHANGED
     closed = record.closed_until is not None and alert.starts_at <= record.closed_until
     if closed and received_at - record.changed_at < LATE_FIRING:
         return Change.STALE_FIRING

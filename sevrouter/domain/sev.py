@@ -24,6 +24,9 @@ class Sev(enum.Enum):
         # A plain attribute: an enum's own `value` is slow to get at, and alerts are compared by the thousand.
         self.rank = rank
 
+    # There is one of each, so what identifies it will do: an enum's own is made of its name each time.
+    __hash__ = object.__hash__
+
     def __str__(self) -> str:
         return f"SEV-{self.rank}"
 

@@ -8,18 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sevrouter.engine.lease import Lease
-from sevrouter.engine.taking import Taking, Webhook, is_graded
+from sevrouter.engine.taking import Taking, Unread, Webhook, is_graded
 from sevrouter.engine.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
 
     from sevrouter.domain.routing import Routing
     from sevrouter.engine.ports import Clock, CurrentRouting, Lanes, StorePort, TransactionPort
     from sevrouter.telemetry.metrics import Metrics
 
 
-__all__ = ["Intake", "Webhook"]
+__all__ = ["Intake", "Unread", "Webhook"]
 
 
 class Intake:
@@ -42,26 +43,22 @@ class Intake:
         self._lanes = lanes
         self._due = due
 
-    def remembers(self, sighting: bytes) -> bool:
-        """Whether an alert that is sent like this was sent like this before, and nothing about it has changed."""
-        record = self._store.remembered(sighting)
-        return record is not None and is_graded(record, self._routing())
+    def remembers(self, sightings: Iterable[bytes]) -> set[bytes]:
+        """Those of alerts that were sent just like this before, and nothing about them has changed."""
+        remembered, routing = self._store.remembered, self._routing()
+        return {each for each in sightings if (record := remembered(each)) is not None and is_graded(record, routing)}
 
-    async def take(self, webhook: Webhook) -> None:
+    async def take(self, unread: Unread) -> None:
         """Store a webhook and all that follows from it; returns when it is on disk. Raises what the store raises."""
-        now = self._clock()
         routing = self._routing()
-        tally = self._repeat(webhook, routing)
+        tally = self._repeat(unread, routing)
         if tally is None:
-            expectation, lease = _Expectation(webhook, routing), Lease()
-            tally = await self._store.write(
-                lambda tx: Taking(tx, routing, now, expectation.keys, self._lanes.takes, lease).run(webhook),
-                ahead=expectation,
-            )
-        if tally is None:
-            assert webhook.whole is not None
-            await self.take(webhook.whole())
-            return
+            work = _Work(self, unread, routing, self._clock(), self._lanes.takes)
+            tally = await self._store.write(work, ahead=work.expect)
+            if tally is None:
+                work.is_whole = True
+                tally = await self._store.write(work, ahead=work.expect)
+        assert tally is not None
         # First what has to happen, then what is said of it.
         if tally.handed:
             self._lanes.hand_over(tally.handed)
@@ -71,32 +68,49 @@ class Intake:
             self._due()
         tally.report(self._metrics)
 
-    def _repeat(self, webhook: Webhook, routing: Routing) -> Tally | None:
+    def _repeat(self, unread: Unread, routing: Routing) -> Tally | None:
         """What a webhook amounts to that says nothing new, where that is certain without a look into the store."""
-        if webhook.alerts or webhook.truncated or webhook.quarantined is not None or not self._store.is_sure:
+        if not unread.is_plain or not self._store.is_sure:
             return None
-        records = [self._store.remembered(sighting) for sighting in webhook.repeats]
-        tally = Tally()
-        for record in records:
+        tally, remembered = Tally(), self._store.remembered
+        for sighting in unread.sightings:
+            record = remembered(sighting)
             if record is None or not is_graded(record, routing):
                 return None
             tally.repeated(record)
         return tally
 
 
-class _Expectation:
-    """What a webhook will ask for; said before any webhook of the transaction is worked on."""
+class _Work:
+    """What a webhook asks of a transaction. It is read only then: by the thread that stores what is in it."""
 
-    def __init__(self, webhook: Webhook, routing: Routing) -> None:
-        self._webhook = webhook
+    def __init__(
+        self, intake: Intake, unread: Unread, routing: Routing, now: datetime, takes: Callable[[str], bool]
+    ) -> None:
+        self._intake = intake
+        self._unread = unread
         self._routing = routing
+        self._now = now
+        self._takes = takes
+        self._lease = Lease()
+        self._webhook = Webhook(())
         # The dedup keys of alerts that were never seen, which are asked for again when they are grouped.
-        self.keys: dict[bytes, str] = {}
+        self._keys: Mapping[bytes, str] = {}
+        # Whether what repeats has to be read all the same.
+        self.is_whole = False
 
-    def __call__(self, tx: TransactionPort) -> None:
-        for alert in self._webhook.alerts:
-            if alert.digest not in self.keys and not tx.alerts.is_remembered(alert.digest):
-                self.keys[alert.digest] = self._routing.incidents.dedup_key(alert.labels)
-        tx.alerts.expect([alert.digest for alert in self._webhook.alerts])
-        tx.alerts.expect_sighted(self._webhook.repeats)
-        tx.incidents.expect(self.keys.values())
+    def expect(self, tx: TransactionPort) -> None:
+        """Read it, and say what it will ask for; before any webhook of the transaction is worked on."""
+        known = () if self.is_whole else self._intake.remembers(self._unread.sightings)
+        self._webhook = webhook = self._unread.read(known)
+        unknown = tx.alerts.expect([alert.digest for alert in webhook.alerts])
+        key = self._routing.incidents.dedup_key
+        self._keys = {alert.digest: key(alert.labels) for alert in webhook.alerts if alert.digest in unknown}
+        tx.alerts.expect_sighted(webhook.repeats)
+        tx.incidents.expect(self._keys.values())
+
+    def __call__(self, tx: TransactionPort) -> Tally | None:
+        taking = Taking(tx, self._routing, self._now, self._keys, self._takes, self._lease)
+        # What was read is given up here, where it is at hand; another run reads it anew.
+        webhook, self._webhook = self._webhook, Webhook(())
+        return taking.run(webhook)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -34,14 +34,26 @@ UNREADABLE_LABELS = {"alertname": "SevrouterWebhookUnreadable", "job": "sevroute
 class Webhook:
     """What came in one POST. `quarantined` holds a body (or members of one) that could not be read, and why.
 
-    `repeats` are the sightings of alerts that were sent just like this before, and were not read; `whole` reads them.
+    `repeats` are the sightings of alerts that were sent just like this before, and were not read.
     """
 
     alerts: Sequence[Alert]
     truncated: bool = False
     quarantined: tuple[str, bytes] | None = None
     repeats: Sequence[bytes] = ()
-    whole: Callable[[], Webhook] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A POST of which no more is known than its outline: the sightings of its alerts, where it has any.
+
+    `read` reads it, but for the alerts of the sightings that it is given. `is_plain`: besides these alerts there is
+    nothing in it.
+    """
+
+    read: Callable[[Container[bytes]], Webhook]
+    sightings: Sequence[bytes] = ()
+    is_plain: bool = False
 
 
 @dataclass(slots=True)
@@ -74,6 +86,7 @@ class Taking:
         self._takes = takes
         self._lease = lease
         self._truncated = False
+        self._minds_repeats = False
         self._tally = Tally()
         self._groups: dict[str, _Group] = {}
 
@@ -86,13 +99,16 @@ class Taking:
         if webhook.quarantined is not None:
             reason, body = webhook.quarantined
             self._tx.quarantine.add(body, reason=reason, at=self._now)
+        # That all is there again may end a truncation, so there a repeat is news too.
+        self._minds_repeats = self._truncated or self._tx.incidents.any_truncated()
         observations = self._observe(self._distinct(webhook.alerts))
         if webhook.quarantined is not None:
             observations.append(self._unreadable(webhook.quarantined[0]))
-        self._group(self._relevant(observations))
-        for group in self._groups.values():
-            self._fold(group)
-        self._save()
+        if observations:
+            self._group(observations)
+            for group in self._groups.values():
+                self._fold(group)
+            self._save()
         return self._tally
 
     def _repeats(self, webhook: Webhook) -> bool:
@@ -111,38 +127,46 @@ class Taking:
             self._tally.repeated(record)
         return True
 
-    def _distinct(self, alerts: Sequence[Alert]) -> list[Alert]:
+    def _distinct(self, alerts: Sequence[Alert]) -> Mapping[bytes, Alert]:
         """One alert a label set; where a sender contradicts itself, the one that fires."""
         self._tally.received(alerts)
-        distinct: dict[bytes, Alert] = {}
-        for alert in alerts:
-            other = distinct.get(alert.digest)
-            if other is None or other.status is AlertStatus.RESOLVED:
-                distinct[alert.digest] = alert
-        self._tally.duplicates += len(alerts) - len(distinct)
-        return list(distinct.values())
+        distinct = {alert.digest: alert for alert in alerts}
+        if len(distinct) < len(alerts):
+            self._tally.duplicates += len(alerts) - len(distinct)
+            for alert in reversed(alerts):
+                if alert.status is AlertStatus.FIRING:
+                    distinct[alert.digest] = alert
+        return distinct
 
-    def _observe(self, alerts: Sequence[Alert]) -> list[Observation]:
-        records = self._tx.alerts.records([alert.digest for alert in alerts])
-        observations = []
-        recalled = []
-        for alert in alerts:
-            record = records.get(alert.digest)
+    def _observe(self, alerts: Mapping[bytes, Alert]) -> list[Observation]:
+        """What each alert means; what changes nothing but its own record and history is made ready for that."""
+        now, grade, tally = self._now, self._routing.grader.grade, self._tally
+        records = self._tx.alerts.records(alerts)
+        observations: list[Observation] = []
+        reworded: list[HistoryEntry] = []
+        recalled: list[AlertRecord] = []
+        for digest, alert in alerts.items():
+            record = records.get(digest)
             verdict = None
             if alert.status is AlertStatus.FIRING:
-                verdict = self._routing.grader.grade(alert)
-                self._tally.graded(verdict)
-            change = observe(record, alert, received_at=self._now)
-            if change is Change.DUPLICATE and verdict is not None and _differs(record, verdict):
-                # The alert is as it was, but not what the configuration makes of it.
-                change = Change.CHANGED
-            if not change.kept:
-                self._tally.duplicates += 1
+                verdict = grade(alert)
+                tally.verdicts.append(verdict)
+            change = observe(record, alert, verdict, received_at=now)
+            if change is Change.CONTENT:
+                assert record is not None
+                assert verdict is not None
+                reworded.append(self._content_entry(record, alert, verdict))
+                if not self._minds_repeats:
+                    continue
+            elif not change.kept:
+                tally.duplicates += 1
                 if change is Change.DUPLICATE and record is not None and alert.sighting:
                     recalled.append(self._recalled(record, alert, verdict))
-                self._tally.stale += change in (Change.STALE_FIRING, Change.STALE_RESOLVED)
-            observations.append(Observation(change, alert, record, verdict))
+                tally.stale += change in (Change.STALE_FIRING, Change.STALE_RESOLVED)
+            if change.moves or change is Change.NEVER_FIRED or self._minds_repeats:
+                observations.append(Observation(change, alert, record, verdict))
         self._tx.alerts.recall(recalled)
+        self._tx.alerts.reword(reworded)
         return observations
 
     def _recalled(self, record: AlertRecord, alert: Alert, verdict: Verdict | None) -> AlertRecord:
@@ -158,13 +182,6 @@ class Taking:
         why = f"it could not be read ({reason}), so nobody knows how bad it is; the raw body is in quarantine"
         verdict = unreadable_webhook(self._routing.grader.unmatched, why)
         return Observation(Change.EVENT, alert, None, verdict)
-
-    def _relevant(self, observations: Sequence[Observation]) -> Sequence[Observation]:
-        """Those that may change something: what Alertmanager mostly sends is what it sent before."""
-        if self._truncated or self._tx.incidents.any_truncated():
-            # That all is there again may end a truncation, so here a repeat is news too.
-            return observations
-        return [each for each in observations if each.change.moves or each.change.kept]
 
     def _group(self, observations: Sequence[Observation]) -> None:
         # An alert stays with its open incident, also where a reload has changed what groups alerts.
@@ -247,14 +264,13 @@ class Taking:
         self._tx.incidents.save(changed)
         self._tx.incidents.tell(entries)
         self._enqueue(deliveries)
-        self._tx.alerts.save(
-            [
-                self._entry(observation, numbers.get(name))
-                for name, group in self._groups.items()
-                for observation in group.observations
-                if observation.change.kept
-            ]
-        )
+        kept = [
+            self._entry(observation, numbers.get(name))
+            for name, group in self._groups.items()
+            for observation in group.observations
+            if observation.change.kept and observation.change is not Change.CONTENT
+        ]
+        self._tx.alerts.save(kept)
 
     def _enqueue(self, deliveries: Sequence[NewDelivery]) -> None:
         self._tally.integrations |= {each.integration for each in deliveries if each.lease is None}
@@ -316,24 +332,25 @@ class Taking:
             at=self._now,
             reading=verdict.grades[0].reading if verdict is not None else None,
             with_content=tells_content and (before is None or before.content != alert.content),
-            of_content_only=before is not None and fires and _is_same_but_for_content(before, record),
+        )
+
+    def _content_entry(self, before: AlertRecord, alert: Alert, verdict: Verdict) -> HistoryEntry:
+        record = replace(
+            before,
+            content=alert.content,
+            sighting=alert.sighting,
+            verdict=verdict,
+            graded_by=self._routing.config_hash,
+        )
+        return HistoryEntry(
+            record=record,
+            alert=alert,
+            at=self._now,
+            reading=verdict.grades[0].reading,
+            with_content=True,
         )
 
 
 def is_graded(record: AlertRecord, routing: Routing) -> bool:
     """Whether what the configuration makes of an alert is known."""
     return record.status is AlertStatus.RESOLVED or record.graded_by == routing.config_hash
-
-
-def _is_same_but_for_content(before: AlertRecord, after: AlertRecord) -> bool:
-    return (
-        before.status is after.status
-        and before.sev is after.sev
-        and before.unsure == after.unsure
-        and before.incident_id == after.incident_id
-        and before.starts_at == after.starts_at
-    )
-
-
-def _differs(record: AlertRecord | None, verdict: Verdict) -> bool:
-    return record is not None and (record.sev, record.unsure) != (verdict.sev, verdict.unsure)

@@ -40,13 +40,9 @@ class Tally:
     has_due: bool = False
     _repeated: set[bytes] = field(default_factory=set)
 
-    def graded(self, verdict: Verdict) -> None:
-        """Count a verdict."""
-        self.verdicts.append(verdict)
-
     def received(self, alerts: Sequence[Alert]) -> None:
         """Count alerts that came."""
-        firing = sum(alert.status is AlertStatus.FIRING for alert in alerts)
+        firing = len([alert for alert in alerts if alert.status is AlertStatus.FIRING])
         self.firing += firing
         self.resolved += len(alerts) - firing
 
@@ -60,18 +56,15 @@ class Tally:
         # What one webhook says twice is graded once.
         if record.verdict is not None and record.digest not in self._repeated:
             self._repeated.add(record.digest)
-            self.graded(record.verdict)
+            self.verdicts.append(record.verdict)
 
     def report(self, metrics: Metrics) -> None:
         """Show it all to Prometheus and in the log."""
         _add(metrics.firing, self.firing)
         _add(metrics.resolved, self.resolved)
-        # The grader gives the same verdict object to the same case, so there are few among many.
-        by_identity = {id(verdict): verdict for verdict in self.verdicts}
-        for identity, count in Counter(map(id, self.verdicts)).items():
-            verdict = by_identity[identity]
-            metrics.grade(verdict.sev, unsure=verdict.unsure).inc(count)
-            _add(metrics.unmatched, count * verdict.is_unmatched)
+        for (sev, unsure), count in Counter([(each.sev, each.unsure) for each in self.verdicts]).items():
+            metrics.grade(sev, unsure=unsure).inc(count)
+        _add(metrics.unmatched, sum(each.is_unmatched for each in self.verdicts if each.unsure))
         _add(metrics.unowned, self.unowned)
         _add(metrics.duplicates, self.duplicates)
         _add(metrics.stale, self.stale)

@@ -22,7 +22,7 @@ def _read(value: str) -> datetime | None:
 
 
 def read_moment(value: Any) -> datetime | None:
-    """An aware time in UTC; None where there is none or it cannot be read."""
+    """An aware time in UTC; None where there is none (the year 1, while an alert fires) or it cannot be read."""
     if not isinstance(value, str) or len(value) > 64:
         return None
     # The alerts of a webhook share most of their times.
@@ -35,8 +35,3 @@ def read_start(value: Any, *, received_at: datetime) -> datetime:
     if moment is None or moment > received_at + FURTHEST_AHEAD:
         return received_at
     return moment
-
-
-def read_end(value: Any) -> datetime | None:
-    """When an alert ended; None while it fires (the year 1) and where it cannot be read."""
-    return read_moment(value)

@@ -15,10 +15,10 @@ import msgspec
 from sevrouter.domain.alert import Alert, AlertStatus
 from sevrouter.domain.labels import pairs_digest
 from sevrouter.ingest.lenient import Unreadable, clean, load_json, number_text, text_map
-from sevrouter.ingest.moments import read_end, read_start
+from sevrouter.ingest.moments import read_moment, read_start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Container
     from datetime import datetime
 
 VERSION = "4"
@@ -77,36 +77,65 @@ class Payload:
     truncated: bool = False
     version: str = VERSION
 
-    @property
-    def count(self) -> int:
-        """How many alerts came, those that were not read again among them."""
-        return len(self.alerts) + len(self.repeats)
 
+class Outline:
+    """A webhook's body, all of which may be nonsense, of which its alerts are not decoded yet.
 
-def _nothing(_sighting: bytes) -> bool:
-    return False
+    `sightings` are those of its members, in order; there are none where only the forgiving way can read it.
+    """
 
-
-def read_payload(body: bytes, *, received_at: datetime, is_remembered: Callable[[bytes], bool] = _nothing) -> Payload:
-    """Read a webhook's body, all of which may be nonsense; members whose sighting is remembered are left unread."""
-    if body.count(b'"alerts"') > 1:
+    def __init__(self, body: bytes, *, received_at: datetime) -> None:
+        self._received_at = received_at
+        self._members: list[msgspec.Raw] = []
+        self.sightings: list[bytes] = []
+        self._forgiven: Payload | None = None
+        self.truncated = False
         # A decoder keeps the last of two keys and drops the other's alerts without a word.
-        return _read_leniently(body, received_at)
+        envelope = _envelope_of(body) if body.count(b'"alerts"') <= 1 else None
+        if envelope is None:
+            self._forgiven = payload = _read_leniently(body, received_at)
+            self.truncated, self.version = payload.truncated, payload.version
+            self.count = len(payload.alerts)
+            return
+        self._members = envelope.alerts
+        self.count = len(self._members)
+        self.sightings = [sha256(raw).digest() for raw in self._members]
+        self.truncated = _says_truncated(_loaded(envelope.truncatedAlerts))
+        self.version = _version(_loaded(envelope.version))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is nothing in it but the alerts of its sightings."""
+        return self._forgiven is None and not self.truncated
+
+    def read(self, remembered: Container[bytes] = ()) -> Payload:
+        """Decode the members, but for those whose sightings are remembered."""
+        if self._forgiven is not None:
+            return self._forgiven
+        payload = Payload(truncated=self.truncated, version=self.version)
+        for raw, sighting in zip(self._members, self.sightings, strict=True):
+            if sighting in remembered:
+                payload.repeats.append(sighting)
+                continue
+            try:
+                alert = _read_member(raw, sighting, self._received_at)
+            except (*_UNREADABLE, Unreadable):
+                _take_leniently(payload, bytes(raw), self._received_at)
+            else:
+                payload.alerts.append(alert)
+        return payload
+
+
+def read_payload(body: bytes, *, received_at: datetime) -> Payload:
+    """Read all of a webhook's body."""
+    return Outline(body, received_at=received_at).read()
+
+
+def _envelope_of(body: bytes) -> _Envelope | None:
     try:
-        envelope = _envelope.decode(body)
+        return _envelope.decode(body)
     except _UNREADABLE:
-        return _read_leniently(body, received_at)
-    payload = Payload(
-        truncated=_says_truncated(_loaded(envelope.truncatedAlerts)),
-        version=_version(_loaded(envelope.version)),
-    )
-    for raw in envelope.alerts:
-        sighting = sha256(raw).digest()
-        if is_remembered(sighting):
-            payload.repeats.append(sighting)
-        else:
-            _take_member(payload, raw, sighting, received_at)
-    return payload
+        return None
 
 
 # The digest of a label set by the hash of its text: a busy Alertmanager sends the same ones for hours.
@@ -114,43 +143,35 @@ _identities: dict[bytes, bytes] = {}
 MOST_IDENTITIES = 100_000
 
 
-def _identity(text: msgspec.Raw, labels: dict[str, str]) -> bytes:
-    key = sha256(text).digest()
-    digest = _identities.get(key)
-    if digest is None:
-        if len(_identities) >= MOST_IDENTITIES:
-            _identities.clear()
-        digest = _identities[key] = pairs_digest(labels)
+def _identify(key: bytes, labels: dict[str, str]) -> bytes:
+    if len(_identities) >= MOST_IDENTITIES:
+        _identities.clear()
+    digest = _identities[key] = pairs_digest(labels)
     return digest
 
 
-def _take_member(payload: Payload, raw: msgspec.Raw, sighting: bytes, received_at: datetime) -> None:
-    try:
-        member = _member.decode(raw)
-        labels = _text_map.decode(member.labels)
-        annotations = _text_map.decode(member.annotations) if bytes(member.annotations) else {}
-        values = _values(load_json(raw_values)) if (raw_values := bytes(member.values)) else {}
-    except (*_UNREADABLE, Unreadable):
-        _take_leniently(payload, bytes(raw), received_at)
-        return
+def _read_member(raw: msgspec.Raw, sighting: bytes, received_at: datetime) -> Alert:
+    member = _member.decode(raw)
+    labels = _text_map.decode(member.labels)
+    key = sha256(member.labels).digest()
     content = sha256(member.annotations)
-    if bytes(member.values):
+    values = {}
+    if member.values is not _ABSENT:
         # Apart, so that nothing that moves from one to the other looks the same.
         content.update(b"\0")
         content.update(member.values)
-    payload.alerts.append(
-        Alert(
-            labels=labels,
-            annotations=annotations,
-            values=values,
-            status=_status(member.status),
-            starts_at=read_start(member.startsAt, received_at=received_at),
-            ends_at=read_end(member.endsAt),
-            generator_url=member.generatorURL,
-            digest=_identity(member.labels, labels),
-            content=content.digest()[:16],
-            sighting=sighting,
-        )
+        values = _values(load_json(bytes(member.values)))
+    return Alert(
+        labels=labels,
+        annotations={} if member.annotations is _ABSENT else _text_map.decode(member.annotations),
+        values=values,
+        status=_status(member.status),
+        starts_at=read_start(member.startsAt, received_at=received_at),
+        ends_at=read_moment(member.endsAt),
+        generator_url=member.generatorURL,
+        digest=_identities.get(key) or _identify(key, labels),
+        content=content.digest()[:16],
+        sighting=sighting,
     )
 
 
@@ -189,7 +210,7 @@ def _alert(member: Any, received_at: datetime) -> Alert:
         values=_values(member.get("values")),
         status=_status(member.get("status")),
         starts_at=read_start(member.get("startsAt"), received_at=received_at),
-        ends_at=read_end(member.get("endsAt")),
+        ends_at=read_moment(member.get("endsAt")),
         generator_url=clean(member["generatorURL"]) if isinstance(member.get("generatorURL"), str) else "",
     )
 

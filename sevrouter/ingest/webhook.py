@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 import structlog
 from aiohttp import web
 
-from sevrouter.engine.intake import Webhook
+from sevrouter.engine.intake import Unread, Webhook
 from sevrouter.engine.ports import NotStoredError
 from sevrouter.ingest.authentication import Credentials, refusal
-from sevrouter.ingest.payload import VERSION, VERSIONS, Payload, read_payload
+from sevrouter.ingest.payload import VERSION, VERSIONS, Outline, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
+    from collections.abc import Callable, Container, Sequence
 
     from sevrouter.engine.intake import Intake
     from sevrouter.engine.ports import Clock
@@ -26,8 +25,8 @@ log = structlog.get_logger()
 
 # A sender that dribbles its body is cut off after this many seconds; others are not kept waiting by it.
 SLOWEST_BODY = 30.0
-# A larger body is read in a thread, so that health checks are answered meanwhile.
-LARGE_BODY = 128 * 1024
+# A larger body is looked at in a thread, so that health checks are answered meanwhile.
+LARGE_BODY = 2 * 1024 * 1024
 # A body that grows beyond this waits for its turn, for so many seconds.
 HUGE_BODY = 8 * 1024 * 1024
 LONGEST_TURN = 60.0
@@ -126,37 +125,35 @@ class WebhookHandler:
     async def _take(self, body: bytes) -> None:
         received_at = self._clock()
         if len(body) > LARGE_BODY:
-            payload = await asyncio.to_thread(self._read, body, received_at)
+            outline = await asyncio.to_thread(Outline, body, received_at=received_at)
         else:
-            payload = self._read(body, received_at)
-        self._remark(payload)
-        webhook = Webhook(
-            payload.alerts,
-            payload.truncated,
-            _quarantined(payload),
-            repeats=payload.repeats,
-            whole=lambda: _whole(body, received_at),
-        )
+            outline = Outline(body, received_at=received_at)
+        # Only the outline is kept, not what is read of it: that takes several times as much memory.
+        rejected: list[Rejected] = []
+
+        def read(remembered: Container[bytes]) -> Webhook:
+            payload = outline.read(remembered)
+            rejected[:] = payload.rejected
+            return Webhook(payload.alerts, payload.truncated, _quarantined(payload.rejected), payload.repeats)
+
         try:
-            await self._intake.take(webhook)
+            await self._intake.take(Unread(read, outline.sightings, is_plain=outline.is_plain))
         except NotStoredError as error:
             raise Refused(503, f"it could not be stored, send it again: {error}") from None
         except Exception as error:
-            log.exception("webhook_not_stored", error=repr(error), alerts=payload.count)
+            log.exception("webhook_not_stored", error=repr(error), alerts=outline.count)
             raise Refused(503, "it could not be stored, send it again") from None
+        self._remark(outline, rejected)
 
-    def _read(self, body: bytes, received_at: datetime) -> Payload:
-        return read_payload(body, received_at=received_at, is_remembered=self._intake.remembers)
-
-    def _remark(self, payload: Payload) -> None:
-        if payload.truncated:
+    def _remark(self, outline: Outline, rejected: Sequence[Rejected]) -> None:
+        if outline.truncated:
             self._metrics.truncated.inc()
-            log.warning("webhook_truncated", alerts=payload.count)
-        if payload.version not in VERSIONS and payload.count:
-            log.warning("webhook_version_unknown", version=payload.version, known=VERSION)
-        if payload.rejected:
-            self._metrics.quarantined.inc(len(payload.rejected))
-            log.error("webhook_unreadable", reason=payload.rejected[0].reason, count=len(payload.rejected))
+            log.warning("webhook_truncated", alerts=outline.count)
+        if outline.version not in VERSIONS and outline.count:
+            log.warning("webhook_version_unknown", version=outline.version, known=VERSION)
+        if rejected:
+            self._metrics.quarantined.inc(len(rejected))
+            log.error("webhook_unreadable", reason=rejected[0].reason, count=len(rejected))
 
     def _refuse(self, request: web.Request, refused: Refused) -> web.Response:
         self._metrics.webhooks.labels(str(refused.status)).inc()
@@ -176,15 +173,10 @@ class WebhookHandler:
         return response
 
 
-def _whole(body: bytes, received_at: datetime) -> Webhook:
-    payload = read_payload(body, received_at=received_at)
-    return Webhook(payload.alerts, payload.truncated, _quarantined(payload))
-
-
-def _quarantined(payload: Payload) -> tuple[str, bytes] | None:
-    if not payload.rejected:
+def _quarantined(rejected: Sequence[Rejected]) -> tuple[str, bytes] | None:
+    if not rejected:
         return None
-    first, count = payload.rejected[0], len(payload.rejected)
+    first, count = rejected[0], len(rejected)
     reason = first.reason if count == 1 else f"{first.reason}, and {count - 1} more"
-    raw = first.raw if count == 1 else b"[" + b",\n".join(each.raw for each in payload.rejected) + b"]"
+    raw = first.raw if count == 1 else b"[" + b",\n".join(each.raw for each in rejected) + b"]"
     return reason, raw

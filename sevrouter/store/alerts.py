@@ -20,7 +20,7 @@ from sevrouter.store.rows import Rows, execute, is_postgres, select_in, storable
 from sevrouter.store.tables import microseconds, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence, Set
 
     from sqlalchemy import Connection
 
@@ -92,13 +92,15 @@ class Alerts:
         self._wanted: set[bytes] = set()
         self._absent: set[bytes] = set()
 
-    def expect(self, digests: Iterable[bytes]) -> None:
-        """Say which alerts will be asked for, so that those of many webhooks are read together."""
-        self._wanted.update(digests)
+    def expect(self, digests: Sequence[bytes]) -> Set[bytes]:
+        """Say which alerts will be asked for, so that those of many webhooks are read together.
 
-    def is_remembered(self, digest: bytes) -> bool:
-        """Whether this alert is in memory, so that its incident is known too."""
-        return digest in self._memory.records
+        Returns those that are not in memory; of the others the incident is known too.
+        """
+        unknown = set(digests).difference(self._memory.records)
+        # Where nobody else writes, what is remembered need not be looked at.
+        self._wanted.update(digests if self._is_shared else unknown)
+        return unknown
 
     def expect_sighted(self, sightings: Iterable[bytes]) -> None:
         """The same, by how they were sent."""
@@ -135,11 +137,15 @@ class Alerts:
             if state[0] is not None:
                 self._read[digest] = _record(number, digest, *state)
 
-    def records(self, digests: Iterable[bytes]) -> dict[bytes, AlertRecord]:
+    def records(self, digests: Collection[bytes]) -> dict[bytes, AlertRecord]:
         """What is remembered of the alerts with these digests; those never seen are left out."""
         changed, read, absent = self._changed, self._read, self._absent
         remembered = {} if self._is_shared else self._memory.records
-        found: dict[bytes, AlertRecord] = {}
+        if not changed and not read:
+            found = {digest: record for digest in digests if (record := remembered.get(digest)) is not None}
+            if len(found) == len(digests):
+                return found
+        found = {}
         unknown: list[bytes] = []
         for digest in digests:
             record = changed.get(digest) or read.get(digest) or remembered.get(digest)
@@ -170,11 +176,7 @@ class Alerts:
         return self._read.get(digest) if self._is_shared else self._memory.records.get(digest)
 
     def save(self, entries: Sequence[HistoryEntry]) -> None:
-        """Write alerts as they are now, and the history of it; labels only of those never seen before.
-
-        Where only the content has changed the history alone is written: a process that does not remember it takes
-        the next sending for one more change, which does no harm.
-        """
+        """Write alerts as they are now, and the history of it; labels only of those never seen before."""
         unseen = [each for each in entries if each.record.id is None]
         if unseen:
             numbers = take_ids(self._connection, self._memory, "alerts", len(unseen))
@@ -184,13 +186,25 @@ class Alerts:
                 self._new.append(_alert(number, entry))
         for entry in entries:
             if entry.record.id is not None:
-                self._stage(entry.record, is_written=not entry.of_content_only)
+                self._stage(entry.record)
             self._entries.append(_history_row(self._changed[entry.record.digest].id or 0, entry))
 
-    def _stage(self, record: AlertRecord, *, is_written: bool = True) -> None:
+    def reword(self, entries: Sequence[HistoryEntry]) -> None:
+        """Write the history of alerts of which nothing has changed but the content.
+
+        A process that does not remember it takes the next sending for one more change, which does no harm.
+        """
+        changed, unwritten, rows = self._changed, self._unwritten, self._entries
+        for entry in entries:
+            record = entry.record
+            changed[record.digest] = record
+            if unwritten and record.digest in unwritten:
+                unwritten[record.digest] = record
+            rows.append(_history_row(record.id or 0, entry))
+
+    def _stage(self, record: AlertRecord) -> None:
         self._changed[record.digest] = record
-        if is_written or record.digest in self._unwritten:
-            self._unwritten[record.digest] = record
+        self._unwritten[record.digest] = record
 
     def recall(self, records: Iterable[AlertRecord]) -> None:
         """Remember how alerts were sent and graded that have not changed otherwise; nothing of it is written."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Rows that go to PostgreSQL in one message: larger ones are no quicker, and cost memory at both ends.
 _TOGETHER = 5_000
+# Rows that SQLite adds in one statement
+_MOST_AT_ONCE = 1_024
 
 
 def is_postgres(connection: Connection) -> bool:
@@ -40,7 +42,9 @@ class Rows:
         assigned = ", ".join(f"{name} = ?" for name in others)
         taken = ", ".join(f"{name} = new.{name}" for name in others)
         known = f"{table}.{key} = new.{key} AND {table}.version = new.version - 1"
-        self._insert_row = f"{into} VALUES ({places})"
+        self._row = f"({places})"
+        self._insert_row = f"{into} VALUES {self._row}"
+        self._inserts: dict[int, str] = {}
         self._insert_arrays = f"{into} SELECT * FROM unnest({arrays})"  # noqa: S608
         self._update_row = f"UPDATE {table} SET {assigned} WHERE {key} = ? AND version = ?"  # noqa: S608
         self._update_arrays = (
@@ -55,7 +59,15 @@ class Rows:
             for part in _parts(rows):
                 execute(connection, self._insert_arrays, _columns(part))
         else:
-            _execute_many(connection, self._insert_row, rows)
+            cursor = connection.connection.cursor()
+            for part in _doubled(rows):
+                cursor.execute(self._insert_many(len(part)), [value for row in part for value in row])
+
+    def _insert_many(self, count: int) -> str:
+        statement = self._inserts.get(count)
+        if statement is None:
+            statement = self._inserts[count] = self._insert_row + f", {self._row}" * (count - 1)
+        return statement
 
     def update(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> int:
         """Change rows that were of the version before, and return how many were."""
@@ -110,6 +122,16 @@ def storable(text: str) -> str:
 
 def _parts(rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
     return (rows[start : start + _TOGETHER] for start in range(0, len(rows), _TOGETHER))
+
+
+def _doubled(rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
+    """Parts whose sizes are powers of two, so that there are few different statements."""
+    start, left = 0, len(rows)
+    while left:
+        size = min(_MOST_AT_ONCE, 1 << (left.bit_length() - 1))
+        yield rows[start : start + size]
+        start += size
+        left -= size
 
 
 def _columns(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Any], ...]:

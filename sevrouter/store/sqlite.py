@@ -45,6 +45,10 @@ _OWN_FAULT = (
 MOST_LOGGED = 16_384
 # Milliseconds that a statement waits for another process' lock, such as the command line's.
 BUSY_TIMEOUT = 5_000
+# How values of these types are written is looked for each time, and unless it is found here at once that takes the
+# driver longer than the row itself.
+for _kind, _same in ((bool, int), (bytes, bytes), (type(None), {}.get)):
+    pysqlite3.dbapi2.register_adapter(_kind, _same)
 
 
 def sqlite_version() -> str:

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from sevrouter.domain.grading import Verdict
 from sevrouter.domain.observation import Change, closed_until, observe
+from sevrouter.domain.sev import Sev
 from tests.domain.building import NOW, at, firing, record_of, resolved
 
 if TYPE_CHECKING:
@@ -41,13 +43,37 @@ def test_the_same_alert_of_a_replica_that_saw_it_sooner_is_a_duplicate() -> None
     assert observe(record_of(firing(start=1)), firing(start=0), received_at=at(2)) is Change.DUPLICATE
 
 
-@pytest.mark.parametrize(
-    "again",
-    [firing(start=5), firing(annotations={"value": "2"}), firing(values={"B": "2"})],
-    ids=["start", "annotation", "value"],
+def test_an_alert_with_a_later_start_changed() -> None:
+    assert observe(record_of(firing()), firing(start=5), received_at=at(6)) is Change.CHANGED
+
+
+OTHER_CONTENT = pytest.mark.parametrize(
+    "again", [firing(annotations={"value": "2"}), firing(values={"B": "2"})], ids=["annotation", "value"]
 )
-def test_an_alert_with_a_later_start_or_another_value_changed(again: Alert) -> None:
-    assert observe(record_of(firing()), again, received_at=at(6)) is Change.CHANGED
+
+
+@OTHER_CONTENT
+def test_another_value_that_is_graded_as_before_is_other_content(again: Alert) -> None:
+    verdict = Verdict(Sev.SEV_2, unsure=False, grades=())
+    assert observe(record_of(firing()), again, verdict, received_at=at(6)) is Change.CONTENT
+
+
+@OTHER_CONTENT
+@pytest.mark.parametrize(("sev", "unsure"), [(Sev.SEV_1, False), (Sev.SEV_3, False), (None, False), (Sev.SEV_2, True)])
+def test_another_value_that_is_graded_otherwise_changed(again: Alert, sev: Sev | None, *, unsure: bool) -> None:
+    verdict = Verdict(sev, unsure=unsure, grades=())
+    assert observe(record_of(firing()), again, verdict, received_at=at(6)) is Change.CHANGED
+
+
+def test_the_same_alert_that_is_graded_otherwise_changed() -> None:
+    verdict = Verdict(Sev.SEV_1, unsure=False, grades=())
+    assert observe(record_of(firing()), firing(), verdict, received_at=at(6)) is Change.CHANGED
+
+
+@OTHER_CONTENT
+def test_another_value_of_what_belongs_to_no_incident_though_it_should_changed(again: Alert) -> None:
+    verdict = Verdict(Sev.SEV_2, unsure=False, grades=())
+    assert observe(record_of(firing(), incident_id=None), again, verdict, received_at=at(6)) is Change.CHANGED
 
 
 def test_a_firing_alert_that_is_over_is_resolved() -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sevrouter.domain.backoff import Schedule
 from sevrouter.domain.delivery import Delivered, NoticeKind
 from sevrouter.engine.dispatcher import Dispatcher
-from sevrouter.engine.intake import Intake, Webhook
+from sevrouter.engine.intake import Intake, Unread, Webhook
 from sevrouter.engine.lane import Route
 from sevrouter.engine.watcher import Watcher
 from sevrouter.store.tables import deliveries
@@ -130,7 +130,8 @@ class Stage:
 
     async def take(self, *alerts: Alert, truncated: bool = False, quarantined: tuple[str, bytes] | None = None) -> None:
         """A webhook, stored; what follows from it may still be under way."""
-        await self.intake.take(Webhook(alerts, truncated, quarantined))
+        webhook = Webhook(alerts, truncated, quarantined)
+        await self.intake.take(Unread(lambda _: webhook))
 
     async def push(self, *alerts: Alert, truncated: bool = False, quarantined: tuple[str, bytes] | None = None) -> None:
         """A webhook, and all that is delivered because of it."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sevrouter.ingest.moments import FURTHEST_AHEAD, read_end, read_moment, read_start
+from sevrouter.ingest.moments import FURTHEST_AHEAD, read_moment, read_start
 from tests.domain.building import at
 
 NOW = at(0)
@@ -52,7 +52,6 @@ def test_a_time_is_read_into_utc(text: str, moment: datetime) -> None:
 )
 def test_what_is_no_time_is_none(value: object) -> None:
     assert read_moment(value) is None
-    assert read_end(value) is None
     assert read_start(value, received_at=NOW) == NOW
 
 
@@ -63,7 +62,7 @@ def test_a_clock_that_runs_fast_is_believed_but_not_nonsense() -> None:
 
 
 def test_an_end_may_be_in_the_future() -> None:
-    assert read_end("2030-01-01T00:00:00Z") == datetime(2030, 1, 1, tzinfo=UTC)
+    assert read_moment("2030-01-01T00:00:00Z") == datetime(2030, 1, 1, tzinfo=UTC)
 
 
 @given(st.text(max_size=80))

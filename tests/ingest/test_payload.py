@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from sevrouter.domain.alert import AlertStatus
 from sevrouter.ingest import payload as payload_module
 from sevrouter.ingest.lenient import Number, Unreadable, clean, load_json, number_text
-from sevrouter.ingest.payload import read_payload
+from sevrouter.ingest.payload import Outline, read_payload
 from tests.domain.building import at
 from tests.real.payloads import alert, grafana_alert, grafana_webhook, webhook
 
@@ -246,11 +246,8 @@ def test_an_alert_that_only_the_forgiving_way_can_read_is_not_recognised(member:
 def test_what_is_remembered_is_not_decoded() -> None:
     # Nothing but its outline is looked at.
     repeat, unheard = b'{"labels": 5, "never": "decoded"}', b'{"labels":{"a":"1"}}'
-    payload = read_payload(
-        body_of(repeat, unheard, repeat, DOWN),
-        received_at=NOW,
-        is_remembered={sighting(repeat), sighting(DOWN)}.__contains__,
-    )
+    outline = Outline(body_of(repeat, unheard, repeat, DOWN), received_at=NOW)
+    payload = outline.read({sighting(repeat), sighting(DOWN)})
     assert payload.repeats == [sighting(repeat), sighting(repeat), sighting(DOWN)]
     assert [each.labels for each in payload.alerts] == [{"a": "1"}]
     assert payload.rejected == []
@@ -259,21 +256,23 @@ def test_what_is_remembered_is_not_decoded() -> None:
 
 def test_beside_repeats_what_cannot_be_read_is_kept() -> None:
     bad = b'{"labels": [1, 2]}'
-    payload = read_payload(body_of(DOWN, bad), received_at=NOW, is_remembered=lambda each: each == sighting(DOWN))
+    payload = Outline(body_of(DOWN, bad), received_at=NOW).read({sighting(DOWN)})
     assert (payload.repeats, payload.alerts) == ([sighting(DOWN)], [])
     assert [each.raw for each in payload.rejected] == [bad]
 
 
 def test_repeats_do_not_hide_that_alerts_were_left_out() -> None:
     body = body_of(DOWN)[:-1] + b',"truncatedAlerts":2}'
-    payload = read_payload(body, received_at=NOW, is_remembered=lambda _: True)
-    assert (payload.truncated, payload.repeats) == (True, [sighting(DOWN)])
+    outline = Outline(body, received_at=NOW)
+    payload = outline.read(outline.sightings)
+    assert (outline.is_plain, payload.truncated, payload.repeats) == (False, True, [sighting(DOWN)])
 
 
 @pytest.mark.parametrize("body", [b'{"alerts":[%b],"alerts":[%b]}', b'{"alerts":[%b,%b],"x":NaN}'])
 def test_a_body_that_only_the_forgiving_way_can_read_has_no_repeats(body: bytes) -> None:
-    payload = read_payload(body % (DOWN, DOWN), received_at=NOW, is_remembered=lambda _: True)
-    assert payload.repeats == []
+    outline = Outline(body % (DOWN, DOWN), received_at=NOW)
+    payload = outline.read({sighting(DOWN)})
+    assert (outline.is_plain, outline.sightings, payload.repeats) == (False, [], [])
     assert [each.labels["alertname"] for each in payload.alerts] == ["Down"] * 2 or payload.rejected
 
 

@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from sevrouter import app as app_module
 from sevrouter.ingest import webhook as webhook_module
 from sevrouter.ingest.authentication import Credentials
+from sevrouter.ingest.payload import Outline
 from sevrouter.store.errors import StoreBusyError, StoreUnavailableError
 from sevrouter.telemetry import logs
 from tests.building import counts, select
@@ -25,10 +26,9 @@ from tests.ingest.door import Door
 from tests.real.payloads import alert, webhook
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-    from datetime import datetime
+    from collections.abc import AsyncIterator, Container, Iterator
 
-    from sevrouter.engine.intake import Webhook
+    from sevrouter.ingest.payload import Payload
     from sevrouter.store.sqlite import SqliteStore
 
 GOOD = json.dumps(webhook([alert()])).encode()
@@ -324,7 +324,7 @@ async def test_a_large_body_is_read_beside_the_loop(door: Door, monkeypatch: pyt
     assert await door.post(GOOD) == 200
     assert threads == []
     assert await door.post(GOOD + b" " * webhook_module.LARGE_BODY) == 200
-    assert threads == ["_read"]
+    assert threads == ["Outline"]
 
 
 @pytest.fixture
@@ -404,7 +404,7 @@ async def test_what_comes_again_just_as_it_was_is_counted_and_not_read(
     assert await door.post(webhook([A, B])) == 200
     before = await door.states()
     read: list[object] = []
-    monkeypatch.setattr("sevrouter.ingest.payload._take_member", lambda *member: read.append(member))
+    monkeypatch.setattr("sevrouter.ingest.payload._read_member", lambda *member: read.append(member))
     for order in ([A, B], [B, A], [B]):
         assert await door.post(webhook(order)) == 200
     assert read == []
@@ -428,16 +428,16 @@ async def test_what_has_to_be_read_whole_after_all_is_quarantined_and_counted_on
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await door.post(webhook([A], truncatedAlerts=1)) == 200
-    wholes: list[bytes] = []
-    whole = webhook_module._whole
+    reads: list[bool] = []
+    read = Outline.read
 
-    def noted(body: bytes, received_at: datetime) -> Webhook:
-        wholes.append(body)
-        return whole(body, received_at)
+    def noted(outline: Outline, remembered: Container[bytes] = ()) -> Payload:
+        reads.append(remembered == ())
+        return read(outline, remembered)
 
-    monkeypatch.setattr(webhook_module, "_whole", noted)
+    monkeypatch.setattr(Outline, "read", noted)
     assert await door.post({"version": "4", "alerts": [A, BAD]}) == 200
-    assert len(wholes) == 1, "alerts were left out, so all of it is looked at"
+    assert reads == [False, True], "alerts were left out, so all of it is looked at"
     ((_, raw),) = await door.quarantined()
     assert json.loads(raw) == BAD
     (kept,) = await select(door.store, "SELECT times FROM quarantine")

@@ -191,7 +191,7 @@ async def test_what_a_commit_refuses_is_not_remembered(sqlite_store: SqliteStore
 
 def is_remembered(alert: Alert) -> Callable[[Transaction], bool]:
     """A work that says whether this alert is."""
-    return lambda tx: tx.alerts.is_remembered(alert.digest)
+    return lambda tx: not tx.alerts.expect([alert.digest])
 
 
 async def test_what_another_process_writes_clears_it(sqlite_store: SqliteStore) -> None:

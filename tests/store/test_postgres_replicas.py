@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from sevrouter.domain.alert import HistoryEntry
 from sevrouter.domain.delivery import DeliveryState, OutcomeReason
-from sevrouter.engine.intake import Webhook
+from sevrouter.engine.intake import Unread, Webhook
 from tests.building import labelled, over, select
 from tests.domain.building import at, firing, record_of
 from tests.engine.stage import OPENED, RESOLVED, Stage
@@ -21,7 +21,7 @@ from tests.store.postgres_faults import connected, opening
 from tests.store.test_outbox import filled, new
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Container, Iterator
 
     from sevrouter.domain.delivery import Delivery
     from sevrouter.store.postgres import PostgresStore
@@ -170,20 +170,21 @@ async def test_what_another_replica_resolved_is_no_repeat_of_what_one_remembers(
     first: PostgresStore, second: PostgresStore
 ) -> None:
     one, other = Stage(cast("Any", first)), Stage(cast("Any", second))
-    read = []
+    reads = []
 
-    def whole() -> Webhook:
-        read.append(DOWN)
-        return Webhook((DOWN,))
+    def read(remembered: Container[bytes]) -> Webhook:
+        is_known = DOWN.sighting in remembered
+        reads.append(is_known)
+        return Webhook((), repeats=(DOWN.sighting,)) if is_known else Webhook((DOWN,))
 
-    repeat = Webhook((), repeats=(DOWN.sighting,), whole=whole)
+    repeat = Unread(read, (DOWN.sighting,), is_plain=True)
     await one.take(DOWN)
     await one.intake.take(repeat)
-    assert (one.intake.remembers(DOWN.sighting), read) == (True, [])
+    assert (one.intake.remembers([DOWN.sighting]), reads) == ({DOWN.sighting}, [True])
     await other.take(over(DOWN))
-    assert one.intake.remembers(DOWN.sighting), "it cannot know better yet"
+    assert one.intake.remembers([DOWN.sighting]), "it cannot know better yet"
     await one.intake.take(repeat)
-    assert read == [DOWN]
+    assert reads == [True, True, False]
 
 
 async def test_a_new_alert_of_an_incident_that_another_replica_resolved_opens_the_next(
