@@ -18,6 +18,7 @@ from sevrouter.store.checkpoint import Checkpointer
 from sevrouter.store.errors import ConflictError, StoreInUseError, StoreUnavailableError
 from sevrouter.store.memory import Memory
 from sevrouter.store.migrate import Migration, migrate
+from sevrouter.store.rows import execute
 from sevrouter.store.transaction import Transaction
 from sevrouter.store.writer import Trouble, Writer
 
@@ -131,7 +132,7 @@ class SqliteDatabase:
         self.path = path
         self.engine = make_engine(path)
         self._check: Callable[[], None] = lambda: None
-        self._data_version: int | None = None
+        self._data_version: object = None
 
     def __str__(self) -> str:
         return str(self.path)
@@ -152,7 +153,7 @@ class SqliteDatabase:
     def begin(self, connection: Connection, memory: Memory) -> None:
         """Forget what is remembered where somebody else has written: the command line may, beside the daemon."""
         self._check()
-        data_version = connection.exec_driver_sql("PRAGMA data_version").scalar_one()
+        data_version = execute(connection, "PRAGMA data_version", ()).fetchone()
         if data_version != self._data_version:
             memory.clear()
         self._data_version = data_version

@@ -82,7 +82,7 @@ def set_up(*, stream: TextIO | None = None, level: str = "info", as_json: bool |
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", sturdy)),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", sturdy)),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)
