@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import structlog
@@ -15,7 +15,7 @@ from sevrouter.ingest.authentication import Credentials, refusal
 from sevrouter.ingest.payload import VERSION, VERSIONS, Outline, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Sequence
+    from collections.abc import Callable, Container, Iterator, Sequence
 
     from sevrouter.engine.intake import Intake
     from sevrouter.engine.ports import Clock
@@ -30,6 +30,8 @@ LARGE_BODY = 2 * 1024 * 1024
 # A body that grows beyond this waits for its turn, for so many seconds.
 HUGE_BODY = 8 * 1024 * 1024
 LONGEST_TURN = 60.0
+# Bytes of smaller bodies that may wait to be stored; beyond it the sender is asked to come again.
+MOST_HELD = 128 * 1024 * 1024
 
 
 class Refused(Exception):  # noqa: N818  it is the sender's error, not ours
@@ -62,13 +64,16 @@ class WebhookHandler:
         self.max_body = max_body
         self._last_refusal: tuple[int, str] | None = None
         self._huge = asyncio.Lock()
+        self._held = 0
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one request to the webhook's path, by whatever method."""
         try:
             self._check(request)
             async with AsyncExitStack() as turn:
-                await self._take(await self._body(request, turn))
+                body = await self._body(request, turn)
+                with self._hold(len(body)):
+                    await self._take(body)
         except Refused as refused:
             return self._refuse(request, refused)
         self._metrics.webhooks.labels("200").inc()
@@ -113,6 +118,18 @@ class WebhookHandler:
         except (web.RequestPayloadError, ConnectionError) as error:
             raise Refused(400, f"the body broke off: {type(error).__name__}") from None
         return bytes(body)
+
+    @contextmanager
+    def _hold(self, size: int) -> Iterator[None]:
+        # A huge one has had its turn.
+        counted = size if size <= HUGE_BODY else 0
+        if self._held + counted > MOST_HELD:
+            raise Refused(503, "too many webhooks wait to be stored, send it again")
+        self._held += counted
+        try:
+            yield
+        finally:
+            self._held -= counted
 
     async def _turn(self, turn: AsyncExitStack) -> None:
         # One at a time: a body takes several times its size in memory while it is worked on.

@@ -94,6 +94,12 @@ def _refuse_newer(connection: Connection, current: int, known: int) -> None:
         raise SchemaTooNewError(current, known)
 
 
+def refuse_newer(connection: Connection) -> None:
+    """Raise SchemaTooNewError where a newer version has migrated this database since, and ours cannot go on."""
+    current = connection.execute(select(func.max(migrations.c.version))).scalar() or 0
+    _refuse_newer(connection, current, all_migrations()[-1].version)
+
+
 def _statements(sql: str, dialect: str) -> list[str]:
     lines = [line for line in sql.splitlines() if not line.lstrip().startswith("--")]
     spelled = "\n".join(lines).format_map(_SPELLING[dialect])

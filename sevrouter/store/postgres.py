@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,10 +18,10 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.util import greenlet_spawn
 
 from sevrouter.store.connector import Connector, Tls
-from sevrouter.store.errors import ConflictError, StoreError, StoreUnavailableError
+from sevrouter.store.errors import ConflictError, SchemaTooNewError, StoreError, StoreUnavailableError
 from sevrouter.store.listener import Listener
 from sevrouter.store.memory import Memory
-from sevrouter.store.migrate import Migration, migrate
+from sevrouter.store.migrate import Migration, migrate, refuse_newer
 from sevrouter.store.tables import metadata
 from sevrouter.store.transaction import Transaction
 from sevrouter.store.writer import Trouble, Writer
@@ -47,6 +48,8 @@ _LOST = ("08", "53", "57P", "XX", "28", "25006", "0A000")
 # What was too slow for `statement_timeout` would be so again.
 _CANCELLED = "57014"
 _SCHEMA = "SELECT count(*) FROM pg_namespace WHERE nspname = $1"
+# Seconds between two looks at the schema's version while it is in use.
+LOOK_FOR_NEWER = 5.0
 # How long a start waits for a database that is away.
 _START = tenacity.stop_after_delay(30)
 _BETWEEN = tenacity.wait_exponential_jitter(multiplier=0.2, max=3)
@@ -59,6 +62,7 @@ class PostgresDatabase:
         self.connector = connector
         self._loop = asyncio.new_event_loop()
         self._engine = _engine(connector)
+        self._look_at = 0.0
 
     def __str__(self) -> str:
         return self.connector.name
@@ -72,7 +76,11 @@ class PostgresDatabase:
         return self._engine.connect()
 
     def begin(self, connection: Connection, memory: Memory) -> None:
-        """Nothing: what is remembered is verified row by row."""
+        """Look now and then whether a newer version has taken over; what is remembered is verified row by row."""
+        now = time.monotonic()
+        if now >= self._look_at:
+            refuse_newer(connection)
+            self._look_at = now + LOOK_FOR_NEWER
 
     def trouble(self, error: Exception) -> Trouble:
         """Say what an error means."""
@@ -248,7 +256,7 @@ def trouble(error: Exception) -> Trouble:
     state = getattr(cause, "sqlstate", None) or ""
     if isinstance(error, ConflictError) or state in _CONFLICTS:
         return Trouble.CONFLICT
-    if isinstance(error, StoreUnavailableError) or state == _CANCELLED:
+    if isinstance(error, StoreUnavailableError | SchemaTooNewError) or state == _CANCELLED:
         return Trouble.AWAY
     is_cut = isinstance(error, DBAPIError) and error.connection_invalidated
     if is_cut or state.startswith(_LOST) or (not state and _is_of_the_driver(cause)):

@@ -16,7 +16,7 @@ from tests.real.postgres import PASSWORD, USER, RealPostgres
 from tests.real.process import ProcessFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from tests.benchmarks.contestants import Contestant
     from tests.real.postgres_installation import PostgresInstallation
@@ -38,9 +38,18 @@ async def open_postgres(installation: PostgresInstallation | None) -> AsyncItera
 
 def on_postgres(folder: Path, server: RealPostgres) -> Contestant:
     """Prepare sevrouter on an empty database of a server."""
-    server.create_database(_DATABASE)
+    (only,) = replicas_on_postgres(folder, server, [OURS_THERE], database=_DATABASE)
+    return only
+
+
+def replicas_on_postgres(
+    folder: Path, server: RealPostgres, names: Sequence[str], *, database: str
+) -> list[Contestant]:
+    """Prepare replicas of sevrouter on one empty database of a server."""
+    server.create_database(database)
     _, port = server.address
-    return sevrouter(folder, Configured(store=_store(folder, port)), name=OURS_THERE)
+    store = _store(folder, port, database)
+    return [sevrouter(folder, Configured(store=store), name=name) for name in names]
 
 
 def alerta_on_postgres(folder: Path, programs: Path, server: RealPostgres) -> Contestant:
@@ -74,7 +83,8 @@ async def _start(folder: Path, installation: PostgresInstallation) -> None:
             pass
 
 
-def _store(folder: Path, port: int) -> dict[str, str]:
+def _store(folder: Path, port: int, database: str = _DATABASE) -> dict[str, str]:
+    folder.mkdir(parents=True, exist_ok=True)
     password_file = folder / "postgres-password"
     password_file.write_text(PASSWORD)
-    return {"url": f"postgresql://{USER}@127.0.0.1:{port}/{_DATABASE}", "password_file": str(password_file)}
+    return {"url": f"postgresql://{USER}@127.0.0.1:{port}/{database}", "password_file": str(password_file)}

@@ -42,6 +42,7 @@ class Effort:
     idle_seconds: float
     curve_sizes: tuple[int, ...]
     curve_rules: tuple[int, ...]
+    curve_replicas: tuple[int, ...]
     curve_incidents: tuple[int, ...]
 
 
@@ -65,6 +66,7 @@ FULL = Effort(
     idle_seconds=5.0,
     curve_sizes=(1, 3, 10, 30, 100, 300, 1_000),
     curve_rules=(200, 1_000, 3_000, 10_000),
+    curve_replicas=(1, 2, 3),
     curve_incidents=(100, 1_000, 10_000, 100_000),
 )
 QUICK = Effort(
@@ -87,5 +89,6 @@ QUICK = Effort(
     idle_seconds=1.0,
     curve_sizes=(1, 100, 1_000),
     curve_rules=(200, 10_000),
+    curve_replicas=(1, 2),
     curve_incidents=(100, 10_000),
 )

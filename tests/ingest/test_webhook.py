@@ -385,6 +385,25 @@ async def test_huge_bodies_are_taken_one_at_a_time_and_small_ones_meanwhile(
     assert await door.post(padded) == 200
 
 
+async def test_what_waits_to_be_stored_is_bounded_by_its_size(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, gate = asyncio.Event(), asyncio.Event()
+    write = door.store.write
+
+    async def held(work: Any, **ahead: Any) -> Any:
+        begun.set()
+        await gate.wait()
+        return await write(work, **ahead)
+
+    monkeypatch.setattr(webhook_module, "MOST_HELD", 2 * len(GOOD) - 1)
+    monkeypatch.setattr(door.store, "write", held)
+    first = asyncio.create_task(door.post(GOOD))
+    await begun.wait()
+    assert await door.post(GOOD) == 503
+    gate.set()
+    assert await first == 200
+    assert await door.post(GOOD) == 200, "what was stored does not count any more"
+
+
 def counted(door: Door) -> dict[str, float]:
     """What the metrics say of alerts."""
     return {

@@ -11,16 +11,19 @@ from unittest import mock
 
 import asyncpg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, text
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_cursor
 from structlog.testing import capture_logs
 
 from sevrouter.store import connector as connector_module
+from sevrouter.store import postgres as postgres_module
 from sevrouter.store.errors import SchemaTooNewError, StoreUnavailableError
 from sevrouter.store.migrate import all_migrations
 from sevrouter.store.postgres import PostgresDatabase, PostgresStore, durability_doubts
+from sevrouter.store.tables import migrations
+from tests.domain.building import at
 from tests.real.postgres import RealPostgres
-from tests.store.postgres_faults import one_time
+from tests.store.postgres_faults import connected, one_time
 from tests.store.test_indexes import OFTEN
 from tests.stores import connector
 
@@ -67,6 +70,23 @@ def test_a_newer_database_is_refused(postgres_copy: str) -> None:
         one_time(database, "INSERT INTO schema_migrations VALUES (999, 0) RETURNING version")
     with pytest.raises(SchemaTooNewError):
         PostgresStore.open(connector(postgres_copy))
+
+
+@pytest.mark.parametrize("works_with", [999, None, all_migrations()[-1].version])
+async def test_a_newer_version_that_takes_over_meanwhile_is_noticed(
+    postgres_copy: str, monkeypatch: pytest.MonkeyPatch, works_with: int | None
+) -> None:
+    monkeypatch.setattr(postgres_module, "LOOK_FOR_NEWER", 0.0)
+    async with connected(postgres_copy) as store:
+        await store.write(lambda tx: tx.touch())
+        with closing(PostgresDatabase(connector(postgres_copy))) as database:
+            newer = insert(migrations).values(version=999, applied_at=at(0), works_with=works_with)
+            database.write_once(lambda tx: tx.quarantine._connection.execute(newer))
+        if works_with == all_migrations()[-1].version:
+            await store.write(lambda tx: tx.touch())
+        else:
+            with pytest.raises(StoreUnavailableError, match=r"schema 999, .*: run the newer version"):
+                await store.write(lambda tx: tx.touch())
 
 
 def test_a_read_of_what_is_not_there_says_that_the_store_is_not_available(postgres_database: str) -> None:
