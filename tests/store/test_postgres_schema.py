@@ -79,9 +79,8 @@ async def test_a_newer_version_that_takes_over_meanwhile_is_noticed(
     monkeypatch.setattr(postgres_module, "LOOK_FOR_NEWER", 0.0)
     async with connected(postgres_copy) as store:
         await store.write(lambda tx: tx.touch())
-        with closing(PostgresDatabase(connector(postgres_copy))) as database:
-            newer = insert(migrations).values(version=999, applied_at=at(0), works_with=works_with)
-            database.write_once(lambda tx: tx.quarantine._connection.execute(newer))
+        newer = insert(migrations).values(version=999, applied_at=at(0), works_with=works_with)
+        await store.write(lambda tx: tx.quarantine._connection.execute(newer).rowcount)
         if works_with == all_migrations()[-1].version:
             await store.write(lambda tx: tx.touch())
         else:
