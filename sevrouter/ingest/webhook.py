@@ -65,6 +65,7 @@ class WebhookHandler:
         self._last_refusal: tuple[int, str] | None = None
         self._huge = asyncio.Lock()
         self._held = 0
+        self._answered = metrics.webhooks.labels("200")
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one request to the webhook's path, by whatever method."""
@@ -76,7 +77,7 @@ class WebhookHandler:
                     await self._take(body)
         except Refused as refused:
             return self._refuse(request, refused)
-        self._metrics.webhooks.labels("200").inc()
+        self._answered.inc()
         self._last_refusal = None
         return web.Response(text="ok\n")
 
@@ -102,6 +103,9 @@ class WebhookHandler:
     async def _body(self, request: web.Request, turn: AsyncExitStack) -> bytes:
         body, is_huge = bytearray(), False
         try:
+            if request.content.is_eof() and request.content.total_bytes <= min(HUGE_BODY, self.max_body):
+                # It came with its head, so nobody has to be waited for.
+                return request.content.read_nowait()
             async with asyncio.timeout(SLOWEST_BODY) as limit:
                 async for chunk in request.content.iter_any():
                     body += chunk

@@ -26,12 +26,20 @@ _UNSAFE = {number: f"\\x{number:02x}" for number in (*range(32), *range(0x7F, 0x
 _FIRST = ("timestamp", "level", "event")
 
 
-def _one_line(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+def _ordered(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
     for key, value in event.items():
-        if isinstance(value, str) and key != "exception":
-            event[key] = value[:LONGEST_VALUE].translate(_UNSAFE)
+        if isinstance(value, str) and len(value) > LONGEST_VALUE and key != "exception":
+            event[key] = value[:LONGEST_VALUE]
     first = {key: event[key] for key in _FIRST if key in event}
     return {**first, **event}
+
+
+def _one_line(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    # For a terminal; JSON writes such characters as numbers anyway.
+    for key, value in event.items():
+        if isinstance(value, str) and key != "exception":
+            event[key] = value.translate(_UNSAFE)
+    return event
 
 
 class _Sturdy:
@@ -77,8 +85,7 @@ def set_up(*, stream: TextIO | None = None, level: str = "info", as_json: bool |
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *([structlog.processors.format_exc_info] if as_json else []),
-            _one_line,
+            *([structlog.processors.format_exc_info, _ordered] if as_json else [_ordered, _one_line]),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
