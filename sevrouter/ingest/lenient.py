@@ -28,7 +28,7 @@ class Number(str):
     __slots__ = ()
 
 
-def load_json(body: bytes) -> Any:
+def load_json(body: bytes | bytearray) -> Any:
     """Any JSON value; numbers come as `Number`, the text that was written. Raises Unreadable."""
     try:
         text = body.decode("utf-8")

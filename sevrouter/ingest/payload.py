@@ -84,7 +84,7 @@ class Outline:
     `sightings` are those of its members, in order; there are none where only the forgiving way can read it.
     """
 
-    def __init__(self, body: bytes, *, received_at: datetime) -> None:
+    def __init__(self, body: bytes | bytearray, *, received_at: datetime) -> None:
         self._received_at = received_at
         self._members: list[msgspec.Raw] = []
         self.sightings: list[bytes] = []
@@ -126,12 +126,12 @@ class Outline:
         return payload
 
 
-def read_payload(body: bytes, *, received_at: datetime) -> Payload:
+def read_payload(body: bytes | bytearray, *, received_at: datetime) -> Payload:
     """Read all of a webhook's body."""
     return Outline(body, received_at=received_at).read()
 
 
-def _envelope_of(body: bytes) -> _Envelope | None:
+def _envelope_of(body: bytes | bytearray) -> _Envelope | None:
     try:
         return _envelope.decode(body)
     except _UNREADABLE:
@@ -182,14 +182,14 @@ def _take_leniently(payload: Payload, raw: bytes, received_at: datetime) -> None
         payload.rejected.append(Rejected(error.reason, raw))
 
 
-def _read_leniently(body: bytes, received_at: datetime) -> Payload:
+def _read_leniently(body: bytes | bytearray, received_at: datetime) -> Payload:
     try:
         document = load_json(body)
     except Unreadable as error:
-        return Payload(rejected=[Rejected(error.reason, body)])
+        return Payload(rejected=[Rejected(error.reason, bytes(body))])
     members = document.get("alerts") if isinstance(document, dict) else None
     if not isinstance(members, list):
-        return Payload(rejected=[Rejected("no list of alerts in it", body)])
+        return Payload(rejected=[Rejected("no list of alerts in it", bytes(body))])
     payload = Payload(
         truncated=_says_truncated(document.get("truncatedAlerts")), version=_version(document.get("version"))
     )

@@ -5,8 +5,9 @@ What is saved is written when the transaction ends, all of it together; until th
 
 from __future__ import annotations
 
+import heapq
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
@@ -16,7 +17,7 @@ from sevrouter.domain.sev import Sev
 from sevrouter.engine.ports import ForgottenError
 from sevrouter.store.errors import ConflictError
 from sevrouter.store.ids import take_ids
-from sevrouter.store.rows import Rows, execute, is_postgres, select_in, storable
+from sevrouter.store.rows import Rows, batched, execute, is_postgres, select_in, storable
 from sevrouter.store.tables import microseconds, moment
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from sevrouter.store.memory import Memory
+    from sevrouter.store.rows import Row
 
 _STATE = "status, starts_at, closed_until, changed_at, sev, unsure, content, incident_id, version"
 _alerts = Rows(
@@ -87,8 +89,8 @@ class Alerts:
         self._changed: dict[bytes, AlertRecord] = {}
         self._unwritten: dict[bytes, AlertRecord] = {}
         self._unseen: set[bytes] = set()
-        self._new: list[tuple[Any, ...]] = []
-        self._entries: list[tuple[Any, ...]] = []
+        self._new: list[tuple[int, HistoryEntry]] = []
+        self._entries: list[tuple[int, HistoryEntry]] = []
         self._wanted: set[bytes] = set()
         self._absent: set[bytes] = set()
 
@@ -183,24 +185,24 @@ class Alerts:
             for number, entry in zip(numbers, unseen, strict=True):
                 self._stage(replace(entry.record, id=number))
                 self._unseen.add(entry.record.digest)
-                self._new.append(_alert(number, entry))
+                self._new.append((number, entry))
         for entry in entries:
             if entry.record.id is not None:
                 self._stage(entry.record)
-            self._entries.append(_history_row(self._changed[entry.record.digest].id or 0, entry))
+            self._entries.append((self._changed[entry.record.digest].id or 0, entry))
 
     def reword(self, entries: Sequence[HistoryEntry]) -> None:
         """Write the history of alerts of which nothing has changed but the content.
 
         A process that does not remember it takes the next sending for one more change, which does no harm.
         """
-        changed, unwritten, rows = self._changed, self._unwritten, self._entries
+        changed, unwritten, kept = self._changed, self._unwritten, self._entries
         for entry in entries:
             record = entry.record
             changed[record.digest] = record
             if unwritten and record.digest in unwritten:
                 unwritten[record.digest] = record
-            rows.append(_history_row(record.id or 0, entry))
+            kept.append((record.id or 0, entry))
 
     def _stage(self, record: AlertRecord) -> None:
         self._changed[record.digest] = record
@@ -218,17 +220,19 @@ class Alerts:
         if not self._entries and not self._unwritten:
             return
         # In one order everywhere, so that two replicas wait for one another and never both ways.
-        self._new.sort(key=lambda row: row[1])
-        _alerts.insert(self._connection, self._new)
+        _alerts.insert(self._connection, _by_digest(self._new), _alert)
         written = [replace(each, version=each.version + 1) for each in self._unwritten.values()]
         written.sort(key=lambda each: each.id or 0)
-        _states.insert(self._connection, [_state(each) for each in written if each.digest in self._unseen])
-        known = [_state(each) for each in written if each.digest not in self._unseen]
-        if _states.update(self._connection, known) != len(known):
+        _states.insert(self._connection, [each for each in written if each.digest in self._unseen], _state)
+        known = [each for each in written if each.digest not in self._unseen]
+        if _states.update(self._connection, known, _state) != len(known):
             raise ConflictError
-        _history.insert(self._connection, self._entries)
+        _history.insert(self._connection, self._entries, _history_row)
         self._changed.update((each.digest, each) for each in written)
-        self._unwritten, self._unseen, self._new, self._entries = {}, set(), [], []
+        self._unwritten, self._unseen, self._new = {}, set(), []
+        # Piece by piece: the end of very many objects at once would hold up everybody else.
+        while self._entries:
+            del self._entries[-1_000:]
 
     def learn(self) -> None:
         """Let the memory know; only after the commit."""
@@ -245,12 +249,23 @@ class Alerts:
             self._read[record.digest] = record
 
 
-def _alert(number: int, entry: HistoryEntry) -> tuple[Any, ...]:
+def _by_digest(new: Sequence[tuple[int, HistoryEntry]]) -> Sequence[tuple[int, HistoryEntry]]:
+    # In parts: nobody else has a turn while a list is sorted.
+    parts = [sorted(part, key=_digest_of) for part in batched(new)]
+    return parts[0] if len(parts) == 1 else list(heapq.merge(*parts, key=_digest_of))
+
+
+def _digest_of(new: tuple[int, HistoryEntry]) -> bytes:
+    return new[1].record.digest
+
+
+def _alert(new: tuple[int, HistoryEntry]) -> Row:
+    number, entry = new
     alert = entry.alert
     return number, alert.digest, _encode(alert.labels).decode(), storable(alert.generator_url), _microseconds(entry.at)
 
 
-def _state(record: AlertRecord) -> tuple[Any, ...]:
+def _state(record: AlertRecord) -> Row:
     return (
         record.id,
         "firing" if record.status is AlertStatus.FIRING else "resolved",
@@ -265,7 +280,8 @@ def _state(record: AlertRecord) -> tuple[Any, ...]:
     )
 
 
-def _history_row(number: int, entry: HistoryEntry) -> tuple[Any, ...]:
+def _history_row(change: tuple[int, HistoryEntry]) -> Row:
+    number, entry = change
     record, alert, content = entry.record, entry.alert, None
     if entry.with_content:
         content = _encode({"annotations": alert.annotations, "values": alert.values}).decode()

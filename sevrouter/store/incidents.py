@@ -244,15 +244,16 @@ class Incidents:
             incident = self._changed[number]
             self._changed[number] = replace(incident, version=incident.version + 1)
         added = [self._changed[number] for number in sorted(self._added)]
-        _new.insert(self._connection, [(*row_of(each), *once_of(each), each.version) for each in added])
-        states, evidences = [], []
+        _new.insert(self._connection, added, lambda each: (*row_of(each), *once_of(each), each.version))
+        states: list[Incident] = []
+        evidences: list[Incident] = []
         for number, before in sorted(self._saved.items()):
             incident = self._changed[number]
-            if incident.evidence is before.evidence:
-                states.append((*row_of(incident), incident.version))
-            else:
-                evidences.append((*row_of(incident), evidence_of(incident), incident.version))
-        written = _states.update(self._connection, states) + _evidences.update(self._connection, evidences)
+            (states if incident.evidence is before.evidence else evidences).append(incident)
+        written = _states.update(self._connection, states, lambda each: (*row_of(each), each.version))
+        written += _evidences.update(
+            self._connection, evidences, lambda each: (*row_of(each), evidence_of(each), each.version)
+        )
         if written != len(self._saved):
             raise ConflictError
         _facts.insert(self._connection, self._told)

@@ -6,17 +6,20 @@ SQLite runs one prepared statement for row after row; PostgreSQL gets a column a
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from sevrouter.store.chunks import chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
     from sqlalchemy.engine.interfaces import DBAPICursor
 
-# Rows that go to PostgreSQL in one message: larger ones are no quicker, and cost memory at both ends.
+T = TypeVar("T")
+Row: TypeAlias = tuple[Any, ...]
+
+# Rows that go to the database in one message: larger ones are no quicker, and cost memory at both ends.
 _TOGETHER = 5_000
 # Rows that SQLite adds in one statement
 _MOST_AT_ONCE = 1_024
@@ -51,17 +54,15 @@ class Rows:
             f"UPDATE {table} SET {taken} FROM unnest({arrays}) AS new ({', '.join(columns)}) WHERE {known}"  # noqa: S608
         )
 
-    def insert(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Add rows."""
-        if not rows:
-            return
+    def insert(self, connection: Connection, items: Sequence[Any], row: Callable[[Any], Row] = tuple) -> None:
+        """Add rows; each item becomes one only when it is written, so that few of very many are there at once."""
         if is_postgres(connection):
-            for part in _parts(rows):
-                execute(connection, self._insert_arrays, _columns(part))
-        else:
+            for part in batched(items):
+                execute(connection, self._insert_arrays, _columns(map(row, part)))
+        elif items:
             cursor = connection.connection.cursor()
-            for part in _doubled(rows):
-                cursor.execute(self._insert_many(len(part)), [value for row in part for value in row])
+            for part in _doubled(items):
+                cursor.execute(self._insert_many(len(part)), [value for each in part for value in row(each)])
 
     def _insert_many(self, count: int) -> str:
         statement = self._inserts.get(count)
@@ -69,13 +70,16 @@ class Rows:
             statement = self._inserts[count] = self._insert_row + f", {self._row}" * (count - 1)
         return statement
 
-    def update(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> int:
-        """Change rows that were of the version before, and return how many were."""
-        if not rows:
-            return 0
+    def update(self, connection: Connection, items: Sequence[Any], row: Callable[[Any], Row] = tuple) -> int:
+        """Change rows that were of the version before, and return how many were; an item becomes one as above."""
         if is_postgres(connection):
-            return sum(execute(connection, self._update_arrays, _columns(part)).rowcount for part in _parts(rows))
-        return _execute_many(connection, self._update_row, [(*row[1:], row[0], row[-1] - 1) for row in rows])
+            parts = (_columns(map(row, part)) for part in batched(items))
+            return sum(execute(connection, self._update_arrays, part).rowcount for part in parts)
+        written, cursor = 0, connection.connection.cursor()
+        for part in batched(items):
+            cursor.executemany(self._update_row, [(*each[1:], each[0], each[-1] - 1) for each in map(row, part)])
+            written += cursor.rowcount
+        return written
 
 
 def select_in(connection: Connection, statement: str, kind: str, keys: Iterable[Any]) -> Iterator[Sequence[Any]]:
@@ -98,12 +102,6 @@ def execute(connection: Connection, statement: str, values: tuple[Any, ...]) -> 
     return cursor
 
 
-def _execute_many(connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
-    cursor = connection.connection.cursor()
-    cursor.executemany(statement, rows)
-    return cursor.rowcount
-
-
 @lru_cache(maxsize=64)
 def _numbered(statement: str) -> str:
     first, *others = statement.split("?")
@@ -120,19 +118,20 @@ def storable(text: str) -> str:
     return text.replace("\0", "\ufffd") if "\0" in text else text
 
 
-def _parts(rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
-    return (rows[start : start + _TOGETHER] for start in range(0, len(rows), _TOGETHER))
+def batched(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Items in parts of a size that one message to the database may have."""
+    return (items[start : start + _TOGETHER] for start in range(0, len(items), _TOGETHER))
 
 
-def _doubled(rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
+def _doubled(items: Sequence[T]) -> Iterator[Sequence[T]]:
     """Parts whose sizes are powers of two, so that there are few different statements."""
-    start, left = 0, len(rows)
+    start, left = 0, len(items)
     while left:
         size = min(_MOST_AT_ONCE, 1 << (left.bit_length() - 1))
-        yield rows[start : start + size]
+        yield items[start : start + size]
         start += size
         left -= size
 
 
-def _columns(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Any], ...]:
+def _columns(rows: Iterable[Row]) -> tuple[list[Any], ...]:
     return tuple(map(list, zip(*rows, strict=True)))

@@ -47,7 +47,7 @@ class Effort:
 
 
 FULL = Effort(
-    rounds=3,
+    rounds=5,
     posts={1: 6_000, 10: 3_000, 100: 500, 1_000: 64},
     longest_run=0.8,
     paces=(Pace(100, 1, 3.0), Pace(1_000, 1, 1.5), Pace(20, 100, 2.0)),
