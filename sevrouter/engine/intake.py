@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sevrouter.engine.lease import Lease
-from sevrouter.engine.taking import Taking, Unread, Webhook, is_graded
+from sevrouter.engine.taking import Taking, is_graded
 from sevrouter.engine.tally import Tally
+from sevrouter.engine.webhook import Unread, Webhook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

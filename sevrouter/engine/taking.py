@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,41 +18,16 @@ from sevrouter.engine.ports import ForgottenError
 from sevrouter.engine.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from sevrouter.domain.grading import Verdict
     from sevrouter.domain.routing import Routing
     from sevrouter.engine.ports import TransactionPort
+    from sevrouter.engine.webhook import Webhook
 
 # The labels of the alert that sevrouter raises itself when it is sent something that it cannot read.
 UNREADABLE_LABELS = {"alertname": "SevrouterWebhookUnreadable", "job": "sevrouter"}
-
-
-@dataclass(frozen=True, slots=True)
-class Webhook:
-    """What came in one POST. `quarantined` holds a body (or members of one) that could not be read, and why.
-
-    `repeats` are the sightings of alerts that were sent just like this before, and were not read.
-    """
-
-    alerts: Sequence[Alert]
-    truncated: bool = False
-    quarantined: tuple[str, bytes] | None = None
-    repeats: Sequence[bytes] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Unread:
-    """A POST of which no more is known than its outline: the sightings of its alerts, where it has any.
-
-    `read` reads it, but for the alerts of the sightings that it is given. `is_plain`: besides these alerts there is
-    nothing in it.
-    """
-
-    read: Callable[[Container[bytes]], Webhook]
-    sightings: Sequence[bytes] = ()
-    is_plain: bool = False
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -145,7 +146,8 @@ MOST_IDENTITIES = 100_000
 
 def _identify(key: bytes, labels: dict[str, str]) -> bytes:
     if len(_identities) >= MOST_IDENTITIES:
-        _identities.clear()
+        for first in list(islice(_identities, MOST_IDENTITIES // 8)):
+            del _identities[first]
     digest = _identities[key] = pairs_digest(labels)
     return digest
 

@@ -20,7 +20,7 @@ K = TypeVar("K")
 # An alert takes about half a kilobyte, an incident two; what was learned first is forgotten first. What is forgotten
 # is read again: that costs little for an incident, which is asked for once a webhook, and much for every alert of it.
 MOST_ALERTS = 150_000
-MOST_INCIDENTS = 20_000
+MOST_INCIDENTS = 15_000
 
 
 class Memory:

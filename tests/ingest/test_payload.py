@@ -324,3 +324,13 @@ def test_the_content_is_that_of_annotations_and_values_alone() -> None:
     ]
     assert len({*same}) == 1
     assert len({*same, *others}) == 1 + len(others)
+
+
+def test_the_identities_that_are_known_are_bounded_and_the_first_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    known: dict[bytes, bytes] = {}
+    monkeypatch.setattr(payload_module, "_identities", known)
+    monkeypatch.setattr(payload_module, "MOST_IDENTITIES", 16)
+    members = [alert({"alertname": "X", "instance": str(number)}) for number in range(100)]
+    read = [read_payload(json.dumps(webhook([each])).encode(), received_at=NOW).alerts[0] for each in members]
+    assert 14 <= len(known) <= 16
+    assert list(known.values()) == [each.digest for each in read[-len(known) :]]
