@@ -33,6 +33,7 @@ from sevrouter.engine.dispatcher import Dispatcher
 from sevrouter.engine.intake import Intake
 from sevrouter.engine.janitor import Janitor
 from sevrouter.engine.lane import Route
+from sevrouter.engine.measurer import Measurer
 from sevrouter.engine.watcher import Watcher
 from sevrouter.ingest.authentication import Credentials
 from sevrouter.ingest.webhook import Refused, WebhookHandler
@@ -148,6 +149,14 @@ async def serve(configuration: Configuration, options: Options) -> None:
         dispatcher = Dispatcher(store, metrics, clock=utc_now)
         stack.push_async_callback(dispatcher.stop)
         watcher = Watcher(store, lambda: keeper.configuration.routing, clock=utc_now, wake=dispatcher.wake)
+        measurer = Measurer(
+            store,
+            lambda: keeper.configuration.routing,
+            metrics,
+            clock=utc_now,
+            lanes=dispatcher,
+            due=watcher.wake,
+        )
         intake = Intake(
             store,
             lambda: keeper.configuration.routing,
@@ -155,6 +164,7 @@ async def serve(configuration: Configuration, options: Options) -> None:
             clock=utc_now,
             lanes=dispatcher,
             due=watcher.wake,
+            watched=measurer.wake,
         )
         janitor = Janitor(store, dispatcher, lambda: keeper.configuration.retention, clock=utc_now)
 
@@ -184,7 +194,7 @@ async def serve(configuration: Configuration, options: Options) -> None:
             # comes to this before anything that a lane asks of it. Elsewhere the janitor looks for lost leases, and
             # looks again where the database is away just now.
             await dispatcher.rescue(everybody=True)
-        loops = [watcher.run(), janitor.run(), keeper.watch()]
+        loops = [watcher.run(), measurer.run(), janitor.run(), keeper.watch()]
         if (listening := store.listening(dispatcher.wake)) is not None:
             loops.append(listening)
         for loop in loops:

@@ -54,8 +54,8 @@ class AlertRecord(Struct, frozen=True, kw_only=True, gc=False):
 
     `closed_until` is the end of its last closed episode: a `firing` that began before it is stale.
     `changed_at` is when this state was received. `sev` is that of its last grading, None for `none`. `version`
-    counts how often it was written. The last three are not stored: which `sighting` it was made of, and the `verdict`
-    by which configuration.
+    counts how often it was written. `watch_id` is the watch that reads its timed measures. The last three are not
+    stored: which `sighting` it was made of, and the `verdict` by which configuration.
     """
 
     digest: bytes
@@ -69,6 +69,7 @@ class AlertRecord(Struct, frozen=True, kw_only=True, gc=False):
     incident_id: int | None
     id: int | None = None
     version: int = 0
+    watch_id: int | None = None
     sighting: bytes = b""
     verdict: Verdict | None = None
     graded_by: str = ""

@@ -14,6 +14,7 @@ from sevrouter.domain.labels import Matcher, MatchOp, all_match
 from sevrouter.domain.measure import Measure, Problem, Reading, Source, Threshold, shown
 from sevrouter.domain.sev import Sev, sev_name, worst
 from sevrouter.domain.text import one_line
+from sevrouter.domain.timed import Watched
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +34,7 @@ class GradeReason(enum.Enum):
     MATCHED = "matched"
     THRESHOLD_CROSSED = "threshold_crossed"
     NO_THRESHOLD_CROSSED = "no_threshold_crossed"
+    WATCHED = "watched"
     VALUE_KNOWN = "value_known"
     VALUE_UNKNOWN = "value_unknown"
     MISSING = "missing"
@@ -57,11 +59,15 @@ class Grade(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Verdict(Struct, frozen=True, gc=False):
-    """How bad an alert is, and every grade that says so, the worst first."""
+    """How bad an alert is, and every grade that says so, the worst first.
+
+    `watched`: a rule with a timed measure matches too, and what it gives is not in here.
+    """
 
     sev: Sev | None
     unsure: bool
     grades: tuple[Grade, ...]
+    watched: bool = False
 
     @property
     def is_unmatched(self) -> bool:
@@ -106,7 +112,7 @@ class Rule:
 
     name: str
     matchers: tuple[Matcher, ...]
-    scale: Fixed | Graduated | Mapped
+    scale: Fixed | Graduated | Mapped | Watched
 
 
 class Grader:
@@ -164,21 +170,28 @@ class Grader:
             self._remembered[case] = verdict
         return verdict
 
+    def watched(self, alert: Alert) -> list[tuple[str, Watched]]:
+        """The rules with a timed measure that match, by name."""
+        return [(rule.name, rule.scale) for rule in self.rules_for(alert) if isinstance(rule.scale, Watched)]
+
     def _verdict(self, alert: Alert) -> Verdict:
         grades = [_grade(rule, alert, self._unmatched) for rule in self.rules_for(alert)]
-        if not grades:
-            return Verdict(self._unmatched, unsure=True, grades=(_unmatched(self._unmatched),))
-        sev = worst(grade.sev for grade in grades)
-        if sev is not None:
-            grades += _contradictions(grades, sev)
-        grades.sort(key=_worst_first)
-        unsure = any(grade.unsure for grade in grades if grade.sev is sev)
-        return Verdict(sev, unsure, tuple(grades))
+        return verdict_of(grades) if grades else verdict_of([_unmatched(self._unmatched)])
+
+
+def verdict_of(grades: Sequence[Grade]) -> Verdict:
+    """What grades come to together, at least one: the worst wins."""
+    sev = worst(grade.sev for grade in grades)
+    found = [*grades, *(() if sev is None else _contradictions(grades, sev))]
+    found.sort(key=_worst_first)
+    unsure = any(grade.unsure for grade in found if grade.sev is sev)
+    watched = any(grade.reason is GradeReason.WATCHED for grade in found)
+    return Verdict(sev, unsure, tuple(found), watched)
 
 
 def _looks_at(rule: Rule) -> list[tuple[Source, str]]:
     names = [(Source.LABEL, each.name) for each in rule.matchers]
-    if not isinstance(rule.scale, Fixed):
+    if isinstance(rule.scale, Graduated | Mapped):
         names.append((rule.scale.measure.source, rule.scale.measure.name))
     return names
 
@@ -229,6 +242,10 @@ def _grade(rule: Rule, alert: Alert, unmatched: Sev) -> Grade:
             return _grade_by_number(rule.name, rule.scale, alert)
         case Mapped():
             return _grade_by_word(rule.name, rule.scale, alert, unmatched)
+        case Watched(measure=measure):
+            bounds = ", ".join(f"{each.sev} {each.text}" for each in rule.scale.thresholds)
+            why = f"{measure} is watched ({bounds})"
+            return Grade(rule=rule.name, sev=None, reason=GradeReason.WATCHED, why=why)
         case _:
             assert_never(rule.scale)
 

@@ -201,9 +201,9 @@ def fold(
 
 
 def _joins(observation: Observation) -> bool:
-    """Whether an alert that was no incident so far became one, by a changed value or configuration."""
-    record = observation.record
-    return observation.change is Change.CHANGED and record is not None and record.incident_id is None
+    """Whether an alert that was no incident so far became one, by a changed value, measure or configuration."""
+    record, change = observation.record, observation.change
+    return change in (Change.CHANGED, Change.MEASURED) and record is not None and record.incident_id is None
 
 
 def _decisive(observations: Sequence[Observation]) -> tuple[Observation, Sev]:

@@ -21,7 +21,8 @@ class Change(enum.Enum):
     """What one alert of a webhook means against what is remembered of it.
 
     What `moves` concerns the alert's incident; what is `kept` is written to its record and history. `CONTENT` is a
-    change of annotations or values, and of nothing that follows from them.
+    change of annotations or values, and of nothing that follows from them. `MEASURED` did not come by a webhook: a
+    timed measure was read.
     """
 
     moves: bool
@@ -36,6 +37,7 @@ class Change(enum.Enum):
     STALE_RESOLVED = ("stale_resolved", False, False)
     NEVER_FIRED = ("never_fired", False, True)
     EVENT = ("event", True, False)
+    MEASURED = ("measured", True, False)
 
     def __new__(cls, word: str, moves: bool, kept: bool) -> Self:
         change = object.__new__(cls)

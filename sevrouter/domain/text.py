@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import timedelta
 
 LONGEST_LINE = 300
 LONGEST_TEXT = 8_000
@@ -50,3 +51,12 @@ def shown_labels(labels: Mapping[str, str], *, most: int = 30) -> dict[str, str]
     if len(labels) > most:
         shown[ELLIPSIS] = f"and {len(labels) - most} more"
     return shown
+
+
+def duration_text(duration: timedelta) -> str:
+    """A duration in its two largest units: `45s`, `12m 5s`, `3h 20m`, `2d 4h`."""
+    seconds = max(0, int(duration.total_seconds()))
+    minutes, hours, days = seconds // 60, seconds // 3_600, seconds // 86_400
+    parts = [(days, "d"), (hours % 24, "h"), (minutes % 60, "m"), (seconds % 60, "s")]
+    first = next((number for number, (count, _) in enumerate(parts) if count), len(parts) - 1)
+    return " ".join(f"{count}{unit}" for count, unit in parts[first : first + 2] if count or first == len(parts) - 1)

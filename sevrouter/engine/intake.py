@@ -25,7 +25,7 @@ __all__ = ["Intake", "Unread", "Webhook"]
 
 
 class Intake:
-    """Takes webhooks in. `lanes` get what there is to deliver, `due` is told of a new due time."""
+    """Takes webhooks in. `lanes` get what there is to deliver, `due` and `watched` are told of a new due time."""
 
     def __init__(
         self,
@@ -36,6 +36,7 @@ class Intake:
         clock: Clock,
         lanes: Lanes,
         due: Callable[[], None],
+        watched: Callable[[], None],
     ) -> None:
         self._store = store
         self._routing = routing
@@ -43,6 +44,7 @@ class Intake:
         self._clock = clock
         self._lanes = lanes
         self._due = due
+        self._watched = watched
 
     def remembers(self, sightings: Iterable[bytes]) -> set[bytes]:
         """Those of alerts that were sent just like this before, and nothing about them has changed."""
@@ -67,6 +69,8 @@ class Intake:
             self._lanes.wake(tally.integrations)
         if tally.has_due:
             self._due()
+        if tally.has_watched:
+            self._watched()
         tally.report(self._metrics)
 
     def _repeat(self, unread: Unread, routing: Routing) -> Tally | None:

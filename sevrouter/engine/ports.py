@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence, Set
-    from datetime import datetime
 
-    from sevrouter.domain.alert import AlertRecord, HistoryEntry
+    from sevrouter.domain.alert import Alert, AlertRecord, HistoryEntry
     from sevrouter.domain.delivery import Delivery, DeliveryState, NewDelivery, Outcome, OutcomeReason, Sibling
     from sevrouter.domain.incident import Incident, TimelineEntry
     from sevrouter.domain.routing import Routing
@@ -142,6 +143,34 @@ class OutboxPort(Protocol):
     def expired_leases(self, now: datetime | None, *, most: int) -> list[Delivery]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A claim on the timed measures of one identity. `version` is its token, and `claimed_until` when it ends."""
+
+    id: int
+    dedup_key: str
+    version: int
+    claimed_until: datetime
+
+
+class WatchesPort(Protocol):
+    """Whose timed measures are read when."""
+
+    def ensure(self, keys: Iterable[str], *, at: datetime) -> dict[str, int]: ...
+
+    def claim(self, now: datetime, *, until: datetime, most: int) -> list[Watch]: ...
+
+    def held(self, claimed: Sequence[Watch]) -> list[Watch]: ...
+
+    def settle(self, watch: Watch, *, next_at: datetime | None) -> None: ...
+
+    def end(self, watch: Watch) -> None: ...
+
+    def firing(self, ids: Collection[int]) -> dict[int, list[Alert]]: ...
+
+    def next_due_at(self) -> datetime | None: ...
+
+
 class QuarantinePort(Protocol):
     """What could not be read."""
 
@@ -163,6 +192,8 @@ class TransactionPort(Protocol):
     def incidents(self) -> IncidentsPort: ...
     @property
     def outbox(self) -> OutboxPort: ...
+    @property
+    def watches(self) -> WatchesPort: ...
     @property
     def quarantine(self) -> QuarantinePort: ...
     @property

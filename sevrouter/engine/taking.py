@@ -11,8 +11,9 @@ from sevrouter.domain.alert import Alert, AlertRecord, AlertStatus, HistoryEntry
 from sevrouter.domain.delivery import NewDelivery
 from sevrouter.domain.grading import unreadable_webhook
 from sevrouter.domain.incident import Fold, Incident, IncidentPolicy, Opening, TimelineEntry, fold
-from sevrouter.domain.observation import Change, Observation, closed_until, observe
+from sevrouter.domain.observation import Change, Observation, observe
 from sevrouter.domain.plan import Planned, notice, plan
+from sevrouter.engine.entries import content_entry, entry, is_watched, placed_entry
 from sevrouter.engine.lease import Lease, claimed, lease_until
 from sevrouter.engine.ports import ForgottenError
 from sevrouter.engine.tally import Tally
@@ -39,6 +40,11 @@ class _Group:
     observations: list[Observation] = field(default_factory=list)
     folded: Fold | None = None
     planned: tuple[Planned, ...] = ()
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether time alone may change how bad one of them is."""
+        return any(each.change is not Change.MEASURED and is_watched(each.verdict) for each in self.observations)
 
 
 class Taking:
@@ -85,6 +91,15 @@ class Taking:
             self._save()
         return self._tally
 
+    def measured(self, observations: Sequence[Observation]) -> Tally:
+        """The same for what was measured and did not come by a webhook."""
+        self._tally.handed += self._lease.held(self._tx)
+        self._group(observations)
+        for group in self._groups.values():
+            self._fold(group)
+        self._save()
+        return self._tally
+
     def _repeats(self, webhook: Webhook) -> bool:
         """Count the repeats; False where one of them may be news after all."""
         try:
@@ -115,6 +130,7 @@ class Taking:
     def _observe(self, alerts: Mapping[bytes, Alert]) -> list[Observation]:
         """What each alert means; what changes nothing but its own record and history is made ready for that."""
         now, grade, tally = self._now, self._routing.grader.grade, self._tally
+        config_hash = self._routing.config_hash
         records = self._tx.alerts.records(alerts)
         observations: list[Observation] = []
         reworded: list[HistoryEntry] = []
@@ -126,10 +142,13 @@ class Taking:
                 verdict = grade(alert)
                 tally.verdicts.append(verdict)
             change = observe(record, alert, verdict, received_at=now)
+            if record is not None and is_watched(verdict) and record.watch_id is None:
+                # The configuration watches it since it was last heard of.
+                change = Change.CHANGED if change in (Change.CONTENT, Change.DUPLICATE) else change
             if change is Change.CONTENT:
                 assert record is not None
                 assert verdict is not None
-                reworded.append(self._content_entry(record, alert, verdict))
+                reworded.append(content_entry(record, alert, verdict, now=now, config_hash=config_hash))
                 if not self._minds_repeats:
                     continue
             elif not change.kept:
@@ -185,7 +204,7 @@ class Taking:
         return [each if each is not None and each.is_open else None for each in incidents]
 
     def _own(self, group: _Group, observation: Observation) -> None:
-        if observation.change not in (Change.FIRED, Change.EVENT):
+        if observation.change not in (Change.FIRED, Change.EVENT, Change.MEASURED):
             return
         owned = self._routing.ownership.of(observation.alert.labels)
         self._tally.unowned += owned.system is None and observation.change is Change.FIRED
@@ -238,13 +257,25 @@ class Taking:
         self._tx.incidents.save(changed)
         self._tx.incidents.tell(entries)
         self._enqueue(deliveries)
+        watches, config_hash = self._watch(), self._routing.config_hash
         kept = [
-            self._entry(observation, numbers.get(name))
+            entry(observation, numbers.get(name), watches.get(name), now=self._now, config_hash=config_hash)
             for name, group in self._groups.items()
             for observation in group.observations
             if observation.change.kept and observation.change is not Change.CONTENT
         ]
-        self._tx.alerts.save(kept)
+        placed = [
+            placed_entry(observation, numbers.get(name), now=self._now)
+            for name, group in self._groups.items()
+            for observation in group.observations
+            if observation.change is Change.MEASURED and observation.record and observation.record.incident_id is None
+        ]
+        self._tx.alerts.save([*kept, *placed])
+
+    def _watch(self) -> dict[str, int]:
+        watched = [name for name, group in self._groups.items() if group.is_watched]
+        self._tally.has_watched |= bool(watched)
+        return self._tx.watches.ensure(watched, at=self._now) if watched else {}
 
     def _enqueue(self, deliveries: Sequence[NewDelivery]) -> None:
         self._tally.integrations |= {each.integration for each in deliveries if each.lease is None}
@@ -267,62 +298,6 @@ class Taking:
                 )
             )
         return deliveries
-
-    def _entry(self, observation: Observation, incident_id: int | None) -> HistoryEntry:
-        """What an alert becomes; `incident_id` is that of the incident its group was folded into, if any."""
-        alert, before, verdict = observation.alert, observation.record, observation.verdict
-        fires = alert.status is AlertStatus.FIRING
-        starts_at, mine = alert.starts_at, None
-        sev, unsure = (None, False) if before is None else (before.sev, before.unsure)
-        if verdict is not None:
-            sev, unsure = verdict.sev, verdict.unsure
-        if before is not None and observation.change is not Change.FIRED:
-            mine = before.incident_id
-            # Replicas of Prometheus start an alert at slightly different times; the episode only moves forward.
-            starts_at = max(starts_at, before.starts_at) if fires else starts_at
-        if fires and sev is not None and mine is None:
-            mine = incident_id
-        # A resolved alert often comes without its annotations, which says nothing about them.
-        tells_content = fires or before is None
-        record = AlertRecord(
-            id=None if before is None else before.id,
-            digest=alert.digest,
-            status=alert.status,
-            starts_at=starts_at,
-            closed_until=None if fires else closed_until(alert, received_at=self._now),
-            changed_at=self._now,
-            sev=sev,
-            unsure=unsure,
-            content=alert.content if before is None or fires else before.content,
-            incident_id=mine,
-            version=0 if before is None else before.version,
-            sighting=alert.sighting,
-            verdict=verdict,
-            graded_by=self._routing.config_hash,
-        )
-        return HistoryEntry(
-            record=record,
-            alert=alert,
-            at=self._now,
-            reading=verdict.grades[0].reading if verdict is not None else None,
-            with_content=tells_content and (before is None or before.content != alert.content),
-        )
-
-    def _content_entry(self, before: AlertRecord, alert: Alert, verdict: Verdict) -> HistoryEntry:
-        record = replace(
-            before,
-            content=alert.content,
-            sighting=alert.sighting,
-            verdict=verdict,
-            graded_by=self._routing.config_hash,
-        )
-        return HistoryEntry(
-            record=record,
-            alert=alert,
-            at=self._now,
-            reading=verdict.grades[0].reading,
-            with_content=True,
-        )
 
 
 def is_graded(record: AlertRecord, routing: Routing) -> bool:

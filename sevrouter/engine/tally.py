@@ -38,6 +38,7 @@ class Tally:
     integrations: set[str] = field(default_factory=set)
     handed: list[Delivery] = field(default_factory=list)
     has_due: bool = False
+    has_watched: bool = False
     _repeated: set[bytes] = field(default_factory=set)
 
     def received(self, alerts: Sequence[Alert]) -> None:

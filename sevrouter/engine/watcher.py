@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
-
-import structlog
 
 from sevrouter.domain.delivery import NewDelivery
 from sevrouter.domain.incident import settle
 from sevrouter.domain.plan import notice, plan
-from sevrouter.engine.ports import NotStoredError
 from sevrouter.engine.tally import report_facts
+from sevrouter.engine.timer import Timer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,12 +17,8 @@ if TYPE_CHECKING:
     from sevrouter.domain.incident import Incident, TimelineEntry
     from sevrouter.engine.ports import Clock, CurrentRouting, StorePort, TransactionPort
 
-log = structlog.get_logger()
-
 # Incidents settled in one transaction, so that intake never waits long.
 TOGETHER = 200
-# Another replica may have written a due time, and may be gone when it comes.
-LONGEST_SLEEP = 5.0
 
 
 class Watcher:
@@ -38,35 +31,15 @@ class Watcher:
         self._routing = routing
         self._clock = clock
         self._wake_integrations = wake
-        self._wake = asyncio.Event()
-        self._failing = False
+        self._timer = Timer("watcher", self.settle_due, clock=clock)
 
     def wake(self) -> None:
         """There is a new due time."""
-        self._wake.set()
+        self._timer.wake()
 
     async def run(self) -> None:
         """Settle what is due, until cancelled."""
-        while True:
-            self._wake.clear()
-            sleep = LONGEST_SLEEP
-            try:
-                next_due_at = await self.settle_due()
-                self._failing = False
-                if next_due_at is not None:
-                    sleep = min(LONGEST_SLEEP, max(0.0, (next_due_at - self._clock()).total_seconds()))
-            except Exception as error:
-                if not self._failing:
-                    # A traceback helps to find a mistake of ours, and that the store is away is none.
-                    is_ours = not isinstance(error, NotStoredError)
-                    log.error("watcher_failing", error=repr(error), exc_info=is_ours)  # noqa: TRY400  as said
-                self._failing = True
-                sleep = 1.0
-            try:
-                async with asyncio.timeout(sleep + 0.001):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+        await self._timer.run()
 
     async def settle_due(self) -> datetime | None:
         """Settle what is due now, and return when the next is due."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sevrouter.store.memory import Memory
     from sevrouter.store.rows import Row
 
-_STATE = "status, starts_at, closed_until, changed_at, sev, unsure, content, incident_id, version"
+_STATE = "status, starts_at, closed_until, changed_at, sev, unsure, content, incident_id, watch_id, version"
 _alerts = Rows(
     "alerts",
     {"id": "bigint", "digest": "bytea", "labels": "text", "generator_url": "text", "first_seen_at": "bigint"},
@@ -45,6 +45,7 @@ _states = Rows(
         "unsure": "boolean",
         "content": "bytea",
         "incident_id": "bigint",
+        "watch_id": "bigint",
         "version": "bigint",
     },
 )
@@ -276,6 +277,7 @@ def _state(record: AlertRecord) -> Row:
         record.unsure,
         record.content,
         record.incident_id,
+        record.watch_id,
         record.version,
     )
 
@@ -309,6 +311,7 @@ def _record(
     unsure: bool | int,
     content: bytes,
     incident_id: int | None,
+    watch_id: int | None,
     version: int,
 ) -> AlertRecord:
     return AlertRecord(
@@ -322,5 +325,6 @@ def _record(
         unsure=bool(unsure),
         content=content,
         incident_id=incident_id,
+        watch_id=watch_id,
         version=version,
     )

@@ -88,6 +88,15 @@ alert_states = Table(
     Column("content", LargeBinary, nullable=False),
     Column("incident_id", BigInteger),
     Column("version", BigInteger, nullable=False),
+    Column("watch_id", BigInteger),
+)  # fmt: skip
+
+watches = Table(
+    "watches", metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("dedup_key", Text, nullable=False, unique=True),
+    Column("next_at", Moment),
+    Column("version", BigInteger, nullable=False),
 )  # fmt: skip
 
 history = Table(

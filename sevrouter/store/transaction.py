@@ -13,6 +13,7 @@ from sevrouter.store.quarantine import Quarantine
 from sevrouter.store.retention import Retention
 from sevrouter.store.rows import is_postgres
 from sevrouter.store.tables import migrations
+from sevrouter.store.watches import Watches
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -36,6 +37,7 @@ class Transaction:
         self._incidents = Incidents(connection, memory, self.flush)
         self._outbox = Outbox(connection, memory, self.flush)
         self._retention = Retention(connection, memory)
+        self.watches = Watches(connection, self.flush)
         self.quarantine = Quarantine(connection)
 
     @property

@@ -12,6 +12,7 @@ from sevrouter.domain.labels import parse_matcher
 from sevrouter.domain.measure import Measure, Source, parse_threshold
 from sevrouter.domain.observation import Change, Observation
 from sevrouter.domain.sev import Sev
+from sevrouter.domain.timed import Count, FiringFor, Watched
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 CONFIG = "c0ffee"
@@ -71,6 +72,18 @@ def record_of(
         content=alert.content,
         incident_id=incident_id,
     )
+
+
+def watched(
+    name: str,
+    measure: FiringFor | Count,
+    bounds: dict[Sev, str],
+    *matchers: str,
+    every: timedelta | None = None,
+) -> Rule:
+    """A rule with a timed measure."""
+    thresholds = tuple(parse_threshold(sev, text) for sev, text in bounds.items())
+    return Rule(name, tuple(map(parse_matcher, matchers)), Watched(measure, thresholds, every))
 
 
 def verdict(sev: Sev | None = Sev.SEV_2, *, unsure: bool = False, rule: str = "a rule") -> Verdict:

@@ -14,6 +14,7 @@ from sevrouter.domain.delivery import Delivered, NoticeKind
 from sevrouter.engine.dispatcher import Dispatcher
 from sevrouter.engine.intake import Intake, Unread, Webhook
 from sevrouter.engine.lane import Route
+from sevrouter.engine.measurer import Measurer
 from sevrouter.engine.watcher import Watcher
 from sevrouter.store.tables import deliveries
 from sevrouter.telemetry.metrics import Metrics
@@ -109,6 +110,14 @@ class Stage:
         self.call, self.slack, self.jira = Recipient("call"), Recipient("slack"), Recipient("jira")
         self.dispatcher = Dispatcher(store, self.metrics, clock=self.clock)
         self.watcher = Watcher(store, lambda: self.routing, clock=self.clock, wake=self.dispatcher.wake)
+        self.measurer = Measurer(
+            store,
+            lambda: self.routing,
+            self.metrics,
+            clock=self.clock,
+            lanes=self.dispatcher,
+            due=self.watcher.wake,
+        )
         self.intake = Intake(
             store,
             lambda: self.routing,
@@ -116,6 +125,7 @@ class Stage:
             clock=self.clock,
             lanes=self.dispatcher,
             due=self.watcher.wake,
+            watched=self.measurer.wake,
         )
 
     @property
@@ -142,6 +152,7 @@ class Stage:
         """Let time pass, and let everything happen that is due then."""
         self.clock.forward(hours=hours, minutes=minutes, seconds=seconds)
         await self.watcher.settle_due()
+        await self.measurer.measure_due()
         await self.idle()
 
     async def idle(self, *names: str) -> None:

@@ -1,0 +1,51 @@
+"""Measures that time changes while an alert fires as it was: they are read again and again, not once a webhook."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sevrouter.domain.measure import Threshold
+
+# How long a measure may give no number before that counts as the worst: one failed scrape wakes nobody.
+UNSURE_AFTER = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class FiringFor:
+    """For how long the alert has been firing, in seconds."""
+
+    def __str__(self) -> str:
+        return "firing for"
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many alerts of the incident are firing, or how many values of a `label` they have.
+
+    With a `whole` it is their share of it, in per cent.
+    """
+
+    label: str | None = None
+    whole: float | None = None
+
+    def __str__(self) -> str:
+        return "firing alerts" if self.label is None else f"distinct {self.label}"
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A timed measure against thresholds, the worst SEV's first.
+
+    `every` is how often it is read; None is as often as the SEV that it is about asks for.
+    """
+
+    measure: FiringFor | Count
+    thresholds: tuple[Threshold, ...]
+    every: timedelta | None = None
+    unsure_after: timedelta = UNSURE_AFTER
+
+    def __post_init__(self) -> None:
+        # That the worst counts must not depend on the order in which somebody wrote them.
+        ordered = tuple(sorted(self.thresholds, key=lambda each: each.sev.value))
+        object.__setattr__(self, "thresholds", ordered)

@@ -1,0 +1,125 @@
+"""The measurer: reads timed measures when they are due, and folds what they say as intake folds a webhook."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sevrouter.domain.alert import AlertStatus
+from sevrouter.domain.review import Subject, review
+from sevrouter.engine.lease import Lease
+from sevrouter.engine.taking import Taking
+from sevrouter.engine.tally import Tally
+from sevrouter.engine.timer import Timer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from sevrouter.domain.alert import Alert
+    from sevrouter.domain.observation import Observation
+    from sevrouter.domain.routing import Routing
+    from sevrouter.engine.ports import Clock, CurrentRouting, Lanes, StorePort, TransactionPort, Watch
+    from sevrouter.telemetry.metrics import Metrics
+
+# Watches that are read together, so that intake never waits long.
+TOGETHER = 200
+# How long a claim lasts: when its replica is gone, another one takes it up after this.
+CLAIM = timedelta(seconds=30)
+
+
+class Measurer:
+    """Reads timed measures. `lanes` get what there is to deliver, `due` is told of a new due time."""
+
+    def __init__(
+        self,
+        store: StorePort,
+        routing: CurrentRouting,
+        metrics: Metrics,
+        *,
+        clock: Clock,
+        lanes: Lanes,
+        due: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._routing = routing
+        self._metrics = metrics
+        self._clock = clock
+        self._lanes = lanes
+        self._due = due
+        self._timer = Timer("measurer", self.measure_due, clock=clock)
+
+    def wake(self) -> None:
+        """There is a new due time."""
+        self._timer.wake()
+
+    async def run(self) -> None:
+        """Read what is due, until cancelled."""
+        await self._timer.run()
+
+    async def measure_due(self) -> datetime | None:
+        """Read what is due now, and return when the next is due."""
+        now = self._clock()
+        next_at = await self._store.read(lambda tx: tx.watches.next_due_at())
+        if next_at is None or next_at > now:
+            return next_at
+        claimed = await self._store.write(lambda tx: tx.watches.claim(now, until=now + CLAIM, most=TOGETHER))
+        if claimed:
+            work = _Work(claimed, self._routing(), now, self._lanes.takes)
+            self._report(await self._store.write(work, ahead=work.expect))
+        return await self._store.read(lambda tx: tx.watches.next_due_at())
+
+    def _report(self, tally: Tally) -> None:
+        # First what has to happen, then what is said of it.
+        if tally.handed:
+            self._lanes.hand_over(tally.handed)
+        if tally.integrations:
+            self._lanes.wake(tally.integrations)
+        if tally.has_due:
+            self._due()
+        tally.report(self._metrics)
+
+
+class _Work:
+    """What claimed watches ask of a transaction."""
+
+    def __init__(self, claimed: Sequence[Watch], routing: Routing, now: datetime, takes: Callable[[str], bool]) -> None:
+        self._claimed = claimed
+        self._routing = routing
+        self._now = now
+        self._takes = takes
+        self._lease = Lease()
+        self._alerts: Mapping[int, Sequence[Alert]] = {}
+
+    def expect(self, tx: TransactionPort) -> None:
+        """Say what it will ask for."""
+        self._alerts = tx.watches.firing([each.id for each in self._claimed])
+        tx.alerts.expect([alert.digest for alerts in self._alerts.values() for alert in alerts])
+        tx.incidents.expect(each.dedup_key for each in self._claimed)
+
+    def __call__(self, tx: TransactionPort) -> Tally:
+        observations: list[Observation] = []
+        for watch in tx.watches.held(self._claimed):
+            observations += self._review(tx, watch)
+        if not observations:
+            return Tally()
+        return Taking(tx, self._routing, self._now, {}, self._takes, self._lease).measured(observations)
+
+    def _review(self, tx: TransactionPort, watch: Watch) -> Sequence[Observation]:
+        subjects = self._subjects(tx, watch)
+        if not subjects:
+            tx.watches.end(watch)
+            return ()
+        found = review(self._routing.grader, subjects, now=self._now)
+        tx.watches.settle(watch, next_at=found.next_at)
+        return found.observations
+
+    def _subjects(self, tx: TransactionPort, watch: Watch) -> list[Subject]:
+        alerts = {each.digest: each for each in self._alerts[watch.id]}
+        records = tx.alerts.records(alerts)
+        # What intake has written in this same transaction counts.
+        return [
+            Subject(alerts[digest], record)
+            for digest, record in records.items()
+            if record.status is AlertStatus.FIRING and record.watch_id == watch.id
+        ]

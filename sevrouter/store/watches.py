@@ -1,0 +1,115 @@
+"""Watches: whose timed measures are read when. A watch is claimed by moving it ahead; its version is the token."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from sqlalchemy import select
+
+from sevrouter.domain.alert import Alert
+from sevrouter.engine.ports import Watch
+from sevrouter.store.rows import execute, numbered, select_in
+from sevrouter.store.tables import microseconds, moment, watches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+# Of more firing alerts than this, those that have been firing for longest are read.
+MOST_ALERTS = 5_000
+_ENSURE = (
+    "INSERT INTO watches (dedup_key, next_at, version) VALUES (?, ?, 0)"
+    " ON CONFLICT (dedup_key) DO UPDATE SET next_at = excluded.next_at RETURNING id"
+)
+_CLAIM = "UPDATE watches SET next_at = ?, version = version + 1 WHERE id = ?"
+# Who was added to it meanwhile has to be looked at, whatever was found before.
+_SETTLE = "UPDATE watches SET next_at = CASE WHEN next_at = ? THEN ? ELSE next_at END WHERE id = ? AND version = ?"
+_END = "DELETE FROM watches WHERE id = ? AND version = ? AND next_at = ?"
+_FIRING = (
+    "SELECT watch_id, digest, labels, generator_url, starts_at, content, told FROM ("  # noqa: S608  a number of ours
+    " SELECT watch_id, digest, labels, generator_url, starts_at, state.content,"
+    "  (SELECT content FROM history WHERE history.alert_id = alerts.id AND content IS NOT NULL"
+    "   ORDER BY history.id DESC LIMIT 1) AS told,"
+    "  row_number() OVER (PARTITION BY watch_id ORDER BY starts_at, alert_id) AS place"
+    " FROM alert_states AS state JOIN alerts ON alerts.id = alert_id"
+    " WHERE status = 'firing' AND watch_id {keys}"
+    f") AS firing WHERE place <= {MOST_ALERTS}"
+)
+_due = select(watches.c.id, watches.c.dedup_key, watches.c.version).order_by(watches.c.next_at)
+_next_at = select(watches.c.next_at).where(watches.c.next_at.is_not(None)).order_by(watches.c.next_at).limit(1)
+
+
+class Watches:
+    """The statements on watches of one transaction."""
+
+    def __init__(self, connection: Connection, flush: Callable[[], None]) -> None:
+        self._connection = connection
+        self._flush_all = flush
+
+    def ensure(self, keys: Iterable[str], *, at: datetime) -> dict[str, int]:
+        """Watch these identities from a time on, and return the watches' ids."""
+        statement = numbered(_ENSURE, self._connection)
+        # In one order everywhere, so that two replicas wait for one another and never both ways.
+        return {
+            key: execute(self._connection, statement, (key, microseconds(at))).fetchall()[0][0] for key in sorted(keys)
+        }
+
+    def claim(self, now: datetime, *, until: datetime, most: int) -> list[Watch]:
+        """Those that are due, the longest first; nobody else gets them before `until`."""
+        statement = _due.where(watches.c.next_at <= now).limit(most).with_for_update(skip_locked=True)
+        rows = self._connection.execute(statement).all()
+        claim = numbered(_CLAIM, self._connection)
+        for row in rows:
+            execute(self._connection, claim, (microseconds(until), row.id))
+        return [Watch(row.id, row.dedup_key, row.version + 1, until) for row in rows]
+
+    def held(self, claimed: Sequence[Watch]) -> list[Watch]:
+        """Those of claimed ones that nobody else has claimed since."""
+        return [each for each in claimed if self._version(each.id) == each.version]
+
+    def _version(self, number: int) -> int | None:
+        statement = select(watches.c.version).where(watches.c.id == number).with_for_update()
+        found: int | None = self._connection.execute(statement).scalar()
+        return found
+
+    def settle(self, watch: Watch, *, next_at: datetime | None) -> None:
+        """Say when a claimed one is due again."""
+        values = (
+            microseconds(watch.claimed_until),
+            None if next_at is None else microseconds(next_at),
+            watch.id,
+            watch.version,
+        )
+        execute(self._connection, numbered(_SETTLE, self._connection), values)
+
+    def end(self, watch: Watch) -> None:
+        """Forget a claimed one, unless somebody was added to it meanwhile."""
+        values = (watch.id, watch.version, microseconds(watch.claimed_until))
+        execute(self._connection, numbered(_END, self._connection), values)
+
+    def firing(self, ids: Collection[int]) -> dict[int, list[Alert]]:
+        """The firing alerts of watches, as they were last told of, those that fire for longest first."""
+        self._flush_all()
+        found: dict[int, list[Alert]] = {number: [] for number in ids}
+        for watch, digest, labels, generator_url, starts_at, content, told in select_in(
+            self._connection, _FIRING, "bigint", ids
+        ):
+            texts = {} if told is None else msgspec.json.decode(told)
+            alert = Alert(
+                labels=msgspec.json.decode(labels),
+                annotations=texts.get("annotations", {}),
+                values=texts.get("values", {}),
+                starts_at=moment(starts_at),
+                generator_url=generator_url,
+                digest=digest,
+                content=content,
+            )
+            found[watch].append(alert)
+        return found
+
+    def next_due_at(self) -> datetime | None:
+        """When the next is due."""
+        return self._connection.execute(_next_at).scalar()

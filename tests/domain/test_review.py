@@ -1,0 +1,142 @@
+"""What timed measures say of alerts that fire on as they were."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sevrouter.domain.grading import Grader, GradeReason, Rule
+from sevrouter.domain.observation import Change
+from sevrouter.domain.review import EVERY, SELDOM, Review, Subject, interval, review
+from sevrouter.domain.sev import Sev, worst
+from sevrouter.domain.timed import Count, FiringFor
+from tests.domain.building import at, by_word, firing, fixed, record_of, watched
+
+SLA = watched("breaking the SLA", FiringFor(), {Sev.SEV_2: ">= 30m", Sev.SEV_1: ">= 4h"}, 'slo=~".+"')
+WORDS = by_word("severity label", {"warning": Sev.SEV_4, "none": None}, 'severity=~".+"')
+SHARE = watched("instances", Count("instance", whole=10), {Sev.SEV_1: ">= 50", Sev.SEV_2: ">= 30"}, 'alertname="Down"')
+
+
+def grader(*rules: Rule) -> Grader:
+    """Rules in force."""
+    return Grader(rules, unmatched=Sev.SEV_2)
+
+
+def subject(name: str = "Slow", *, start: float = 0, **labels: str) -> Subject:
+    """A firing alert under watch."""
+    alert = firing(name, start=start, **labels)
+    return Subject(alert, record_of(alert, incident_id=None, sev=None))
+
+
+def sevs(found: Review) -> list[Sev | None]:
+    """How bad each of the alerts is that are bad at all."""
+    return [None if each.verdict is None else each.verdict.sev for each in found.observations]
+
+
+@pytest.mark.parametrize(
+    ("minute", "sev", "next_minute"),
+    [(0, None, 30), (29.99, None, 30), (30, Sev.SEV_2, 240), (239, Sev.SEV_2, 240), (240, Sev.SEV_1, None)],
+)
+def test_an_alert_gets_worse_by_firing_on(minute: float, sev: Sev | None, next_minute: float | None) -> None:
+    found = review(grader(SLA), [subject(slo="latency")], now=at(minute))
+    assert sevs(found) == ([] if sev is None else [sev])
+    assert found.sev is sev
+    assert found.next_at == (None if next_minute is None else at(next_minute))
+
+
+def test_it_says_why() -> None:
+    found = review(grader(SLA), [subject(slo="latency")], now=at(31))
+    (observation,) = found.observations
+    assert observation.change is Change.MEASURED
+    assert observation.verdict is not None
+    (grade,) = observation.verdict.grades
+    assert (grade.rule, grade.why) == ("breaking the SLA", "firing for 31m is >= 30m")
+    assert (grade.reading, grade.threshold, grade.unsure) == ("31m", ">= 30m", False)
+
+
+def test_the_other_rules_that_match_count_too() -> None:
+    found = review(grader(SLA, WORDS), [subject(slo="latency", severity="warning")], now=at(5))
+    assert sevs(found) == [Sev.SEV_4]
+    later = review(grader(SLA, WORDS), [subject(slo="latency", severity="warning")], now=at(30))
+    assert sevs(later) == [Sev.SEV_2]
+    (observation,) = later.observations
+    assert observation.verdict is not None
+    reasons = [each.reason for each in observation.verdict.grades]
+    assert reasons == [GradeReason.THRESHOLD_CROSSED, GradeReason.VALUE_KNOWN], "and none that only says: watched"
+
+
+def test_a_rule_that_says_outright_that_it_is_no_incident_makes_it_unsure() -> None:
+    rules = grader(SLA, fixed("no incident", None, 'alertname="Slow"'))
+    (observation,) = review(rules, [subject(slo="latency")], now=at(30)).observations
+    assert observation.verdict is not None
+    assert (observation.verdict.sev, observation.verdict.unsure) == (Sev.SEV_2, True)
+
+
+def test_an_alert_that_is_not_watched_any_more_is_left_alone() -> None:
+    found = review(grader(SLA, WORDS), [subject(severity="warning")], now=at(300))
+    assert found == Review((), None, None)
+
+
+def test_a_clock_that_runs_behind_makes_no_negative_duration() -> None:
+    assert review(grader(SLA), [subject(slo="latency", start=5)], now=at(0)) == Review((), None, at(35))
+
+
+def test_a_bound_that_has_to_be_exceeded_is_looked_at_just_after() -> None:
+    rule = watched("long", FiringFor(), {Sev.SEV_1: "> 1h"})
+    found = review(grader(rule), [subject()], now=at(60))
+    assert (found.sev, found.next_at) == (None, at(60) + timedelta(milliseconds=1))
+    assert review(grader(rule), [subject()], now=found.next_at or at(0)).sev is Sev.SEV_1
+
+
+def test_a_bound_beyond_all_time_is_never_reached() -> None:
+    rule = watched("never", FiringFor(), {Sev.SEV_1: ">= 1e300"})
+    assert review(grader(rule), [subject()], now=at(60)) == Review((), None, None)
+
+
+def test_values_of_a_label_are_counted_once() -> None:
+    subjects = [subject("Down", instance=name, disk=disk) for name in ("a", "b") for disk in ("1", "2")]
+    assert review(grader(SHARE), subjects, now=at(1)).sev is None
+    found = review(grader(SHARE), [*subjects, subject("Down", instance="c")], now=at(1))
+    assert sevs(found) == [Sev.SEV_2] * 5
+    assert found.observations[0].verdict is not None
+    assert found.observations[0].verdict.grades[0].why == "distinct instance 30 % (3 of 10) is >= 30"
+
+
+def test_alerts_are_counted() -> None:
+    rule = watched("many", Count(), {Sev.SEV_3: ">= 3"})
+    two = [subject("Down", instance=name) for name in "ab"]
+    assert review(grader(rule), two, now=at(1)).sev is None
+    assert review(grader(rule), [*two, subject("Down")], now=at(1)).sev is Sev.SEV_3
+
+
+def test_what_is_bad_is_read_more_often() -> None:
+    rule = watched("many", Count(), {Sev.SEV_3: ">= 2"})
+    one = [subject("Down")]
+    assert review(grader(rule), one, now=at(1)).next_at == at(1) + SELDOM
+    assert review(grader(rule), [*one, subject("Up")], now=at(1)).next_at == at(1) + EVERY
+    own = watched("many", Count(), {Sev.SEV_3: ">= 2"}, every=timedelta(seconds=7))
+    assert review(grader(own), one, now=at(1)).next_at == at(1) + timedelta(seconds=7)
+
+
+def test_the_worst_three_are_read_often() -> None:
+    assert [interval(sev) for sev in Sev] == [EVERY, EVERY, EVERY, SELDOM, SELDOM]
+    assert interval(None) == SELDOM
+
+
+def test_an_alert_that_only_watched_rules_match_is_not_unmatched() -> None:
+    verdict = grader(SLA).grade(firing("Slow", slo="latency"))
+    assert (verdict.sev, verdict.unsure, verdict.watched, verdict.is_unmatched) == (None, False, True, False)
+    assert verdict.grades[0].why == "firing for is watched (SEV-1 >= 4h, SEV-2 >= 30m)"
+    assert not grader(SLA, WORDS).grade(firing("Slow", severity="warning")).watched
+
+
+@given(minutes=st.lists(st.floats(0, 10_000), min_size=2, max_size=2))
+def test_by_firing_on_it_never_gets_better(minutes: list[float]) -> None:
+    earlier, later = sorted(minutes)
+    rules = grader(SLA, WORDS)
+    one = [subject(slo="latency", severity="warning")]
+    before, after = review(rules, one, now=at(earlier)).sev, review(rules, one, now=at(later)).sev
+    assert worst([before, after]) is after

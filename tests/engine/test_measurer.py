@@ -1,0 +1,84 @@
+"""Alerts that fire on as they were, and get worse by it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sevrouter.domain.sev import Sev
+from sevrouter.domain.timed import FiringFor
+from tests.building import RULES, routing, select
+from tests.domain.building import firing, resolved, watched
+from tests.engine.stage import OPENED, RESOLVED, ROSE
+
+if TYPE_CHECKING:
+    from tests.engine.stage import Stage
+
+SLA = watched("breaking the SLA", FiringFor(), {Sev.SEV_2: ">= 30m", Sev.SEV_1: ">= 4h"}, 'slo=~".+"')
+
+
+async def test_an_open_incident_rises_by_itself(stage: Stage) -> None:
+    stage.routing = routing(rules=(*RULES, SLA))
+    await stage.push(firing("Slow", severity="warning", slo="latency", service="checkout"))
+    stage.slack.expect_one(OPENED, Sev.SEV_4)
+    await stage.forward(minutes=29, seconds=59)
+    await stage.forward(seconds=1)
+    stage.call.expect_one(OPENED, Sev.SEV_2)
+    told = stage.slack.expect_one(ROSE, Sev.SEV_2)
+    assert told.notice.why[0] == "SEV-2 by rule 'breaking the SLA': firing for 30m is >= 30m"
+    await stage.forward(hours=3, minutes=30)
+    stage.call.expect_one(ROSE, Sev.SEV_1)
+    stage.slack.expect_one(ROSE, Sev.SEV_1)
+    assert (await stage.facts()).count("rose") == 2
+
+
+async def test_what_is_no_incident_becomes_one_in_time_and_ends(stage: Stage) -> None:
+    stage.routing = routing(rules=(*RULES, SLA))
+    alert = firing("Slow", slo="latency", service="checkout")
+    await stage.push(alert)
+    await stage.forward(minutes=10)
+    await stage.push(alert)
+    assert await select(stage.store, "SELECT id FROM incidents") == []
+    await stage.forward(minutes=20)
+    stage.call.expect_one(OPENED, Sev.SEV_2)
+    stage.slack.expect_one(OPENED, Sev.SEV_2)
+    assert (await stage.incident()).firing == 1
+    await stage.push(alert)
+    await stage.push(resolved("Slow", slo="latency", service="checkout", end=40))
+    await stage.forward(minutes=15)
+    stage.call.expect_one(RESOLVED)
+    stage.slack.expect_one(RESOLVED)
+    await stage.forward(hours=5)
+    assert await select(stage.store, "SELECT id FROM watches") == [], "nothing is left to be read"
+
+
+async def test_an_alert_that_ends_in_time_wakes_nobody(stage: Stage) -> None:
+    stage.routing = routing(rules=(*RULES, SLA))
+    await stage.push(firing("Slow", slo="latency"))
+    await stage.push(resolved("Slow", slo="latency", end=1))
+    await stage.forward(hours=5)
+    assert await select(stage.store, "SELECT id FROM incidents") == []
+
+
+async def test_a_reload_that_begins_to_watch_is_taken_up_with_the_next_webhook(stage: Stage) -> None:
+    alert = firing("Slow", severity="warning", slo="latency")
+    await stage.push(alert)
+    stage.slack.expect_one(OPENED, Sev.SEV_4)
+    stage.routing = routing(rules=(*RULES, SLA), config_hash="new")
+    await stage.push(alert)
+    await stage.forward(minutes=30)
+    stage.call.expect_one(OPENED, Sev.SEV_2)
+    stage.slack.expect_one(ROSE, Sev.SEV_2)
+
+
+async def test_a_claim_whose_replica_is_gone_is_taken_up_again(stage: Stage) -> None:
+    stage.routing = routing(rules=(*RULES, SLA))
+    await stage.push(firing("Slow", slo="latency"))
+    await stage.forward(minutes=30, seconds=-1)
+    stage.clock.forward(seconds=1)
+    now = stage.clock()
+    (lost,) = await stage.store.write(lambda tx: tx.watches.claim(now, until=stage.clock(), most=10))
+    assert await stage.store.write(lambda tx: tx.watches.claim(lost.claimed_until, until=now, most=10)) != []
+    await stage.forward(seconds=30)
+    stage.call.expect_one(OPENED, Sev.SEV_2)
+    stage.slack.expect_one(OPENED, Sev.SEV_2)
+    assert await stage.store.write(lambda tx: tx.watches.held([lost])) == [], "its late word counts no more"
