@@ -42,6 +42,7 @@ TABLES = (
     "alert_states",
     "history",
     "incidents",
+    "watches",
     "timeline",
     "deliveries",
     "delivery_references",

@@ -30,6 +30,7 @@ from sevrouter.domain.incident import IncidentPolicy
 from sevrouter.domain.measure import Measure, Source
 from sevrouter.domain.ownership import Ownership, Person, System, Team
 from sevrouter.domain.routing import Routing
+from sevrouter.domain.timed import Count, FiringFor, Watched
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -87,13 +88,22 @@ def _rule(rule: schema.Rule) -> GradingRule:
     return GradingRule(rule.name, rule.matchers, _scale(rule))
 
 
-def _scale(rule: schema.Rule) -> Fixed | Graduated | Mapped:
+def _scale(rule: schema.Rule) -> Fixed | Graduated | Mapped | Watched:
     if rule.measure is None:
         return Fixed(rule.sev)
+    timed = _timed(rule.measure)
+    if timed is not None:
+        return Watched(timed, sorted_thresholds(rule), rule.measure.every)
     measure = _measure(rule.measure)
     if rule.values is not None:
         return Mapped(measure, rule.values)
     return Graduated(measure, sorted_thresholds(rule))
+
+
+def _timed(measure: schema.Measure) -> FiringFor | Count | None:
+    if measure.firing_for is not None:
+        return FiringFor(of_incident=measure.firing_for == "incident")
+    return None if measure.count is None else Count(measure.count.label, measure.count.whole)
 
 
 def _measure(measure: schema.Measure) -> Measure:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from sevrouter.config.problem import Problem, Steps
 
-_SOURCES = ("label", "annotation", "value")
+_TEXTS = ("label", "annotation", "value")
+_TIMED = ("firing_for", "count")
+_SOURCES = (*_TEXTS, *_TIMED)
 _SCALES = ("thresholds", "values")
 
 
@@ -51,8 +53,8 @@ def check_choices(document: Document) -> Iterator[Problem]:
         if isinstance(rule, dict):
             yield from _rule(document, steps, rule)
     for steps, measure in document.find("rules", EACH, "measure"):
-        if isinstance(measure, dict) and (not measure or len(measure.keys() & set(_SOURCES)) > 1):
-            yield document.problem(steps, "needs exactly one of label, annotation and value", at_key=True)
+        if isinstance(measure, dict):
+            yield from _measure(document, steps, measure)
     for steps, integrations in document.find("integrations"):
         if integrations == {}:
             yield document.problem(steps, "needs at least one of call, slack and jira", at_key=True)
@@ -77,10 +79,25 @@ def _rule(document: Document, steps: Steps, rule: dict[str, Tree]) -> Iterator[P
     if measured and len(scales) != 1:
         message = "measure needs exactly one of thresholds (numbers) and values (words)"
         yield document.problem((*steps, "measure"), message, at_key=True)
+    if "values" in rule and _is_timed(rule.get("measure")):
+        hint = "write thresholds"
+        yield document.problem((*steps, "values"), "what is measured in time is a number", hint=hint, at_key=True)
     for key in scales:
         if not measured:
-            hint = "measure: {label: …}, {annotation: …} or {value: …}"
+            hint = "measure: {label: …}, {annotation: …}, {value: …}, {count: …} or firing_for"
             yield document.problem((*steps, key), f"{key} without measure: of what?", hint=hint, at_key=True)
+
+
+def _measure(document: Document, steps: Steps, measure: dict[str, Tree]) -> Iterator[Problem]:
+    if len(measure.keys() & set(_SOURCES)) != 1 and (not measure or measure.keys() & set(_SOURCES)):
+        yield document.problem(steps, f"needs exactly one of {', '.join(_SOURCES)}", at_key=True)
+    elif "every" in measure and "count" not in measure:
+        hint = "leave every out; a firing_for is looked at to the second, all else when the alert comes"
+        yield document.problem((*steps, "every"), "only a count is read every so often", hint=hint, at_key=True)
+
+
+def _is_timed(measure: Tree) -> bool:
+    return measure in _TIMED or (isinstance(measure, dict) and not measure.keys().isdisjoint(_TIMED))
 
 
 def _secret(document: Document, secret: SecretField) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ Knows the domain's words; must not know which section a field stands in.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sized
 from datetime import timedelta
@@ -107,6 +108,16 @@ def _bound(value: str) -> str:
 
 def _duration(value: object) -> timedelta:
     return parse_duration(_text(value))
+
+
+def _whole(value: object) -> float:
+    try:
+        number = float(_text(value))
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise FieldError(f"{value!r} is not a number above 0")
+    return number
 
 
 def _size(value: object) -> int:
@@ -217,6 +228,8 @@ Deadline = Annotated[Duration, _at_least(timedelta(minutes=1), "a minute (1m)")]
 Wait = Annotated[
     Duration, _at_least(timedelta(seconds=1), "a second (1s)"), _at_most(timedelta(hours=1), "an hour (1h)")
 ]
+Interval = Wait
+Whole = Annotated[float, BeforeValidator(_whole), _words("^[0-9]+(.[0-9]+)?$")]
 Size = Annotated[int, BeforeValidator(_size), _words("^[0-9]+ ?(B|[kKMG]B|[KMG]iB)?$")]
 Url = Annotated[Text, AfterValidator(_url)]
 Phone = Annotated[Text, AfterValidator(_phone)]

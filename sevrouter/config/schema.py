@@ -7,15 +7,16 @@ What two fields mean together is not known here (`choices`, `references`, `doubt
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from sevrouter.config.connections import Delivery, History, Integrations, Webhook
 from sevrouter.config.fields import (
     NOT_EMPTY,
     Bound,
     Duration,
+    Interval,
     JiraProject,
     MatcherText,
     OneWord,
@@ -26,8 +27,9 @@ from sevrouter.config.fields import (
     SlackId,
     Text,
     UnmatchedSev,
+    Whole,
 )
-from sevrouter.config.problem import FieldError
+from sevrouter.config.problem import FieldError, did_you_mean
 from sevrouter.config.storage import Store
 from sevrouter.domain.sev import Sev
 
@@ -61,6 +63,27 @@ def _some_sev(values: dict[str, Sev | None]) -> dict[str, Sev | None]:
     return values
 
 
+class Count(Section):
+    """Counts the firing alerts of the incident, or the values that a label has among them."""
+
+    label: Text | None = Field(None, description="The name of a label whose values are counted. Default: alerts are.")
+    whole: Whole | None = Field(
+        None, description="A number above 0: thresholds are per cent of it. Default: thresholds are counts."
+    )
+
+
+def _bare(value: object) -> object:
+    """A measure that needs no more than its name may be written as that."""
+    if isinstance(value, str):
+        if value not in _BARE:
+            raise FieldError(f"unknown measure {value!r}", did_you_mean(value, [*_BARE]))
+        return _BARE[value]
+    return value
+
+
+_BARE: dict[str, dict[str, object]] = {"firing_for": {"firing_for": "alert"}, "count": {"count": {}}}
+
+
 class Measure(Section):
     """Where a rule's number or word comes from: exactly one of these."""
 
@@ -70,6 +93,17 @@ class Measure(Section):
     )
     value: Text | None = Field(
         None, description="The name of one of Grafana's values (A, B …). Default: none. Alertmanager sends none."
+    )
+    firing_for: Literal["alert", "incident"] | None = Field(
+        None,
+        description="For how long the `alert`, or its `incident`, has been firing. Default: none. Thresholds are "
+        "durations (>= 30m), and are looked at to the second while it fires.",
+    )
+    count: Count | None = Field(None, description="How many alerts of the incident are firing. Default: none.")
+    every: Interval | None = Field(
+        None,
+        description="A duration, from 1s to 1h. Default: 30s for what is SEV-1 to SEV-3, 2m else. How often a count is "
+        "read again.",
     )
 
 
@@ -86,7 +120,7 @@ class Rule(Section):
         description="How bad every matching alert is: SEV-1 (worst) to SEV-5, or `none`: not an incident. Required "
         "unless the rule measures.",
     )
-    measure: Measure | None = Field(
+    measure: Annotated[Measure, BeforeValidator(_bare)] | None = Field(
         None, description="Where the number or the word comes from. Default: none. Needs `thresholds` or `values`."
     )
     thresholds: Annotated[dict[SevName, Bound], NOT_EMPTY] | None = Field(

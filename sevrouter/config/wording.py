@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Words of the manual that a later version will understand.
 _LATER = {
-    "query", "firing_for", "count", "policies", "policy", "on_call", "heartbeats", "tests", "bridge", "stale_after",
+    "query", "policies", "policy", "on_call", "heartbeats", "tests", "bridge", "stale_after",
 }  # fmt: skip
 _LATER_HINT = "this version does not do it, and will not pretend to; leave it out"
 
@@ -71,6 +71,8 @@ def _problem(document: Document, schema: Mapping[str, Any], found: ErrorDetails,
             return document.problem((*steps, "type"), f"must be one of {_known_types(schema, loc)}")
         case kind_of_error:
             message = _WORDS.get(kind_of_error, "cannot be used")
+            if kind_of_error == "literal_error":
+                message = f"must be {found['ctx']['expected']}"
             if kind_of_error in _NOT_THE_SHAPE:
                 message += f", not {kind(document.at(*steps))}"
             return document.problem(steps, message, hint=_HINTS.get(kind_of_error, ""), at_key=at_key)

@@ -27,10 +27,16 @@ _BEYOND = timedelta(milliseconds=1)
 
 
 class Subject(Struct, frozen=True, gc=False):
-    """A firing alert under watch, and what is remembered of it."""
+    """A firing alert under watch, what is remembered of it, and since when its incident is open, where it is in one."""
 
     alert: Alert
     record: AlertRecord
+    opened_at: datetime | None = None
+
+    def since(self, measure: FiringFor) -> datetime:
+        """Since when what is measured has been firing."""
+        starts_at = self.alert.starts_at
+        return starts_at if not measure.of_incident or self.opened_at is None else min(starts_at, self.opened_at)
 
 
 class Review(Struct, frozen=True, gc=False):
@@ -86,8 +92,8 @@ def _grade(rule: str, scale: Watched, subject: Subject, subjects: Sequence[Subje
 
 def _read(scale: Watched, subject: Subject, subjects: Sequence[Subject], now: datetime) -> tuple[float, str]:
     match scale.measure:
-        case FiringFor():
-            elapsed = max(timedelta(0), now - subject.alert.starts_at)
+        case FiringFor() as firing_for:
+            elapsed = max(timedelta(0), now - subject.since(firing_for))
             return elapsed.total_seconds(), duration_text(elapsed)
         case Count(label=label, whole=whole):
             counted = _counted(label, subjects)
@@ -105,8 +111,9 @@ def _counted(label: str | None, subjects: Iterable[Subject]) -> int:
 
 def _next_time(scale: Watched, subject: Subject, sev: Sev | None, now: datetime) -> datetime | None:
     match scale.measure:
-        case FiringFor():
-            crossings = (_crossed_at(each, subject.alert.starts_at) for each in scale.thresholds)
+        case FiringFor() as firing_for:
+            since = subject.since(firing_for)
+            crossings = (_crossed_at(each, since) for each in scale.thresholds)
             return min((each for each in crossings if each is not None and each > now), default=None)
         case Count():
             # It changes with alerts, which come by webhook; in between it is read in case one was lost.

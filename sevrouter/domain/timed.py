@@ -13,10 +13,12 @@ UNSURE_AFTER = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class FiringFor:
-    """For how long the alert has been firing, in seconds."""
+    """For how long the alert, or the incident that it is in, has been firing, in seconds."""
+
+    of_incident: bool = False
 
     def __str__(self) -> str:
-        return "firing for"
+        return "open for" if self.of_incident else "firing for"
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,8 +118,13 @@ class _Work:
         alerts = {each.digest: each for each in self._alerts[watch.id]}
         records = tx.alerts.records(alerts)
         # What intake has written in this same transaction counts.
-        return [
-            Subject(alerts[digest], record)
+        firing = {
+            digest: record
             for digest, record in records.items()
             if record.status is AlertStatus.FIRING and record.watch_id == watch.id
+        }
+        ids = {each.incident_id for each in firing.values() if each.incident_id is not None}
+        opened = {number: each.opened_at for number, each in tx.incidents.by_id(ids).items() if each.is_open}
+        return [
+            Subject(alerts[digest], record, opened.get(record.incident_id or 0)) for digest, record in firing.items()
         ]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sevrouter.domain.alert import Alert, AlertRecord, HistoryEntry
     from sevrouter.domain.delivery import Delivery, DeliveryState, NewDelivery, Outcome, OutcomeReason, Sibling
     from sevrouter.domain.incident import Incident, TimelineEntry
+    from sevrouter.domain.review import Readings
     from sevrouter.domain.routing import Routing
 
 T = TypeVar("T")
@@ -145,12 +146,16 @@ class OutboxPort(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """A claim on the timed measures of one identity. `version` is its token, and `claimed_until` when it ends."""
+    """A claim on the timed measures of one identity, and what they gave so far.
+
+    `version` is its token, and `claimed_until` when it ends.
+    """
 
     id: int
     dedup_key: str
     version: int
     claimed_until: datetime
+    readings: Readings
 
 
 class WatchesPort(Protocol):
@@ -162,7 +167,7 @@ class WatchesPort(Protocol):
 
     def held(self, claimed: Sequence[Watch]) -> list[Watch]: ...
 
-    def settle(self, watch: Watch, *, next_at: datetime | None) -> None: ...
+    def settle(self, watch: Watch, *, next_at: datetime | None, readings: Readings) -> None: ...
 
     def end(self, watch: Watch) -> None: ...
 

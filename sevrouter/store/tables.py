@@ -97,6 +97,7 @@ watches = Table(
     Column("dedup_key", Text, nullable=False, unique=True),
     Column("next_at", Moment),
     Column("version", BigInteger, nullable=False),
+    Column("readings", Text, nullable=False),
 )  # fmt: skip
 
 history = Table(

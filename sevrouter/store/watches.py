@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import select
 
 from sevrouter.domain.alert import Alert
+from sevrouter.domain.review import Past
 from sevrouter.engine.ports import Watch
 from sevrouter.store.rows import execute, numbered, select_in
 from sevrouter.store.tables import microseconds, moment, watches
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from sevrouter.domain.review import Readings
+
 # Of more firing alerts than this, those that have been firing for longest are read.
 MOST_ALERTS = 5_000
 _ENSURE = (
-    "INSERT INTO watches (dedup_key, next_at, version) VALUES (?, ?, 0)"
+    "INSERT INTO watches (dedup_key, next_at, version, readings) VALUES (?, ?, 0, '{}')"
     " ON CONFLICT (dedup_key) DO UPDATE SET next_at = excluded.next_at RETURNING id"
 )
 _CLAIM = "UPDATE watches SET next_at = ?, version = version + 1 WHERE id = ?"
@@ -38,8 +41,11 @@ _FIRING = (
     " WHERE status = 'firing' AND watch_id {keys}"
     f") AS firing WHERE place <= {MOST_ALERTS}"
 )
-_due = select(watches.c.id, watches.c.dedup_key, watches.c.version).order_by(watches.c.next_at)
+_due = select(watches).order_by(watches.c.next_at)
 _next_at = select(watches.c.next_at).where(watches.c.next_at.is_not(None)).order_by(watches.c.next_at).limit(1)
+
+_encode = msgspec.json.Encoder().encode
+_readings = msgspec.json.Decoder(dict[str, Past]).decode
 
 
 class Watches:
@@ -64,7 +70,7 @@ class Watches:
         claim = numbered(_CLAIM, self._connection)
         for row in rows:
             execute(self._connection, claim, (microseconds(until), row.id))
-        return [Watch(row.id, row.dedup_key, row.version + 1, until) for row in rows]
+        return [Watch(row.id, row.dedup_key, row.version + 1, until, _readings(row.readings)) for row in rows]
 
     def held(self, claimed: Sequence[Watch]) -> list[Watch]:
         """Those of claimed ones that nobody else has claimed since."""
@@ -75,11 +81,12 @@ class Watches:
         found: int | None = self._connection.execute(statement).scalar()
         return found
 
-    def settle(self, watch: Watch, *, next_at: datetime | None) -> None:
-        """Say when a claimed one is due again."""
+    def settle(self, watch: Watch, *, next_at: datetime | None, readings: Readings) -> None:
+        """Say when a claimed one is due again, and keep what it read."""
         values = (
             microseconds(watch.claimed_until),
             None if next_at is None else microseconds(next_at),
+            _encode(readings).decode(),
             watch.id,
             watch.version,
         )

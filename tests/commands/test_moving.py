@@ -66,6 +66,7 @@ async def _be_busy(path: Path) -> None:
         now = stage.clock()
         (full,) = (each for each in tx.outbox.heads("call", now=now, most=9) if "Full" in each.notice.title)
         tx.outbox.begin([replace(full, lease="lost")], until=now + timedelta(seconds=60))
+        tx.watches.ensure(["00ff"], at=now + timedelta(hours=1))
         # As an older version wrote it.
         tx.alerts._connection.execute(text("UPDATE alerts SET generator_url = 'a' || char(0) || 'b' WHERE id = 1"))
 

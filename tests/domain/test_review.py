@@ -75,6 +75,18 @@ def test_a_rule_that_says_outright_that_it_is_no_incident_makes_it_unsure() -> N
     assert (observation.verdict.sev, observation.verdict.unsure) == (Sev.SEV_2, True)
 
 
+def test_the_age_of_the_incident_counts_where_that_is_asked_for() -> None:
+    rule = watched("open for long", FiringFor(of_incident=True), {Sev.SEV_1: ">= 1h"})
+    young = subject(start=50)
+    in_incident = Subject(young.alert, young.record, opened_at=at(0))
+    assert review(grader(rule), [young], now=at(60)).sev is None
+    found = review(grader(rule), [in_incident], now=at(60))
+    assert found.sev is Sev.SEV_1
+    assert found.observations[0].verdict is not None
+    assert found.observations[0].verdict.grades[0].why == "open for 1h is >= 1h"
+    assert review(grader(rule), [in_incident], now=at(59)).next_at == at(60)
+
+
 def test_an_alert_that_is_not_watched_any_more_is_left_alone() -> None:
     found = review(grader(SLA, WORDS), [subject(severity="warning")], now=at(300))
     assert found == Review((), None, None)

@@ -51,6 +51,19 @@ async def test_what_is_no_incident_becomes_one_in_time_and_ends(stage: Stage) ->
     assert await select(stage.store, "SELECT id FROM watches") == [], "nothing is left to be read"
 
 
+async def test_the_age_of_an_incident_counts_whatever_comes_and_goes_in_it(stage: Stage) -> None:
+    rule = watched("open for long", FiringFor(of_incident=True), {Sev.SEV_2: ">= 1h"}, 'slo=~".+"')
+    stage.routing = routing(rules=(*RULES, rule))
+    labels = {"severity": "warning", "slo": "latency"}
+    await stage.push(firing("Slow", pod="a", **labels))
+    stage.slack.expect_one(OPENED, Sev.SEV_4)
+    await stage.forward(minutes=50)
+    await stage.push(firing("Slow", start=50, pod="b", **labels), resolved("Slow", end=50, pod="a", **labels))
+    await stage.forward(minutes=10)
+    stage.call.expect_one(OPENED, Sev.SEV_2)
+    stage.slack.expect_one(ROSE, Sev.SEV_2)
+
+
 async def test_an_alert_that_ends_in_time_wakes_nobody(stage: Stage) -> None:
     stage.routing = routing(rules=(*RULES, SLA))
     await stage.push(firing("Slow", slo="latency"))
