@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, assert_never
 import msgspec
 
 from sevrouter.domain.delivery import OutcomeReason, Rejected, Retry, Unknown
+from sevrouter.domain.redaction import redact
 from sevrouter.domain.text import one_line
-from sevrouter.notifiers.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

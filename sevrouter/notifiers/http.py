@@ -13,9 +13,9 @@ import aiohttp
 
 from sevrouter import __version__
 from sevrouter.domain.delivery import OutcomeReason, Rejected, Retry, Unknown
+from sevrouter.domain.redaction import redact
 from sevrouter.domain.text import one_line
 from sevrouter.notifiers.answers import LONGEST_EXCERPT, Answer, Failure, read_answer
-from sevrouter.notifiers.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence

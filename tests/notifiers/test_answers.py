@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sevrouter.domain.delivery import OutcomeReason, Rejected, Retry, Unknown
+from sevrouter.domain.redaction import REDACTED, redact
 from sevrouter.notifiers.answers import LONGEST_WISH, Answer, Meaning, judge, not_done, read_answer, retry_after
-from sevrouter.notifiers.redaction import REDACTED, redact
 from tests.notifiers.notices import NOW
 
 
