@@ -35,6 +35,7 @@ class GradeReason(enum.Enum):
     THRESHOLD_CROSSED = "threshold_crossed"
     NO_THRESHOLD_CROSSED = "no_threshold_crossed"
     WATCHED = "watched"
+    NO_DATA = "no_data"
     VALUE_KNOWN = "value_known"
     VALUE_UNKNOWN = "value_unknown"
     MISSING = "missing"

@@ -6,9 +6,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sevrouter.domain.measure import Threshold
+from sevrouter.domain.promql import QueryTemplate
+from sevrouter.domain.text import one_line
 
 # How long a measure may give no number before that counts as the worst: one failed scrape wakes nobody.
 UNSURE_AFTER = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A number that Prometheus gives; of several series the worst counts."""
+
+    template: QueryTemplate
+
+    def __str__(self) -> str:
+        return f"query {one_line(self.template.text, 120)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +54,7 @@ class Watched:
     `every` is how often it is read; None is as often as the SEV that it is about asks for.
     """
 
-    measure: FiringFor | Count
+    measure: Query | FiringFor | Count
     thresholds: tuple[Threshold, ...]
     every: timedelta | None = None
     unsure_after: timedelta = UNSURE_AFTER

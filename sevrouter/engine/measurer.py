@@ -110,8 +110,8 @@ class _Work:
         if not subjects:
             tx.watches.end(watch)
             return ()
-        found = review(self._routing.grader, subjects, now=self._now)
-        tx.watches.settle(watch, next_at=found.next_at)
+        found = review(self._routing.grader, subjects, now=self._now, readings=watch.readings)
+        tx.watches.settle(watch, next_at=found.next_at, readings=found.readings)
         return found.observations
 
     def _subjects(self, tx: TransactionPort, watch: Watch) -> list[Subject]:

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from sevrouter.domain.review import Readings
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence, Set
 
     from sevrouter.domain.alert import Alert, AlertRecord, HistoryEntry
     from sevrouter.domain.delivery import Delivery, DeliveryState, NewDelivery, Outcome, OutcomeReason, Sibling
     from sevrouter.domain.incident import Incident, TimelineEntry
-    from sevrouter.domain.review import Readings
+    from sevrouter.domain.promql import QueryAnswer
     from sevrouter.domain.routing import Routing
 
 T = TypeVar("T")
@@ -47,6 +49,14 @@ class Notifier(Protocol):
 
     async def deliver(self, delivery: Delivery) -> Outcome:
         """Make one attempt and say what came of it."""
+        ...
+
+
+class Source(Protocol):
+    """Where numbers are asked for. Never raises for an expected failure."""
+
+    async def ask(self, query: str) -> QueryAnswer:
+        """Ask one query and say what came of it."""
         ...
 
 

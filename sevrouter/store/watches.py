@@ -29,7 +29,10 @@ _ENSURE = (
 )
 _CLAIM = "UPDATE watches SET next_at = ?, version = version + 1 WHERE id = ?"
 # Who was added to it meanwhile has to be looked at, whatever was found before.
-_SETTLE = "UPDATE watches SET next_at = CASE WHEN next_at = ? THEN ? ELSE next_at END WHERE id = ? AND version = ?"
+_SETTLE = (
+    "UPDATE watches SET next_at = CASE WHEN next_at = ? THEN ? ELSE next_at END, readings = ?"
+    " WHERE id = ? AND version = ?"
+)
 _END = "DELETE FROM watches WHERE id = ? AND version = ? AND next_at = ?"
 _FIRING = (
     "SELECT watch_id, digest, labels, generator_url, starts_at, content, told FROM ("  # noqa: S608  a number of ours
