@@ -186,7 +186,7 @@ def _value_parts(written: str, *, is_pattern: bool) -> Iterator[str | Slot]:
         )
     yield mark + pieces[0]
     for name, text, meaning in zip(pieces[1::2], pieces[2::2], meanings[1:], strict=True):
-        yield Slot(_label(unquote(name)), mark, is_pattern, is_pattern and repeats(meaning))
+        yield Slot(_label(unquote(name)), mark, is_pattern, repeats(meaning))
         yield text
     yield mark
 
