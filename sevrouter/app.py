@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-import signal
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, assert_never
 
 import structlog
-from aiohttp import web
+from aiohttp import ClientSession, web
 
 from sevrouter import __version__
 from sevrouter.config import (
@@ -23,12 +22,14 @@ from sevrouter.config import (
     JiraSettings,
     PagerDutySettings,
     PostgresSettings,
+    PrometheusSettings,
     SlackSettings,
     SqliteSettings,
     StoreSettings,
     log_loaded,
 )
 from sevrouter.domain.delivery import INTEGRATIONS
+from sevrouter.engine.asking import Asker
 from sevrouter.engine.dispatcher import Dispatcher
 from sevrouter.engine.intake import Intake
 from sevrouter.engine.janitor import Janitor
@@ -39,13 +40,15 @@ from sevrouter.ingest.authentication import Credentials
 from sevrouter.ingest.webhook import Refused, WebhookHandler
 from sevrouter.notifiers import console, jira, pagerduty, slack
 from sevrouter.notifiers.http import Transport, open_transport
+from sevrouter.signals import Signals
+from sevrouter.sources import prometheus
 from sevrouter.store.errors import StoreError
 from sevrouter.store.sqlite import SqliteDatabase, SqliteStore, sqlite_version
 from sevrouter.telemetry.metrics import Metrics
 from sevrouter.web.operations import Operations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Mapping
     from types import ModuleType
 
     from sevrouter.store.connector import Connector
@@ -138,7 +141,7 @@ async def serve(configuration: Configuration, options: Options) -> None:
     """Run until SIGTERM or SIGINT. Raises StoreError or OSError where it cannot start."""
     async with AsyncExitStack() as stack:
         # First to come and last to go: a signal while we start or stop must not cut either short.
-        signals = _Signals(stack)
+        signals = Signals(stack)
         metrics = Metrics()
         metrics.show_build(sqlite=sqlite_version())
         # In a thread, because PostgreSQL's driver needs a loop, and this thread has ours. It may take a while, too.
@@ -149,11 +152,14 @@ async def serve(configuration: Configuration, options: Options) -> None:
         dispatcher = Dispatcher(store, metrics, clock=utc_now)
         stack.push_async_callback(dispatcher.stop)
         watcher = Watcher(store, lambda: keeper.configuration.routing, clock=utc_now, wake=dispatcher.wake)
+        session = await stack.enter_async_context(prometheus.open_session())
+        asker = Asker(clock=utc_now)
         measurer = Measurer(
             store,
             lambda: keeper.configuration.routing,
             metrics,
             clock=utc_now,
+            asker=asker,
             lanes=dispatcher,
             due=watcher.wake,
         )
@@ -181,6 +187,7 @@ async def serve(configuration: Configuration, options: Options) -> None:
         def apply(new: Configuration) -> None:
             dispatcher.route(_routes(new, transports, shadow=options.shadow))
             webhook.credentials, webhook.max_body = _credentials(new), new.webhook.max_body
+            asker.source = None if new.prometheus is None else _source(new.prometheus, session)
             metrics.show_config(new.hash)
 
         keeper: ConfigurationKeeper = ConfigurationKeeper(
@@ -276,31 +283,6 @@ async def _listen(stack: AsyncExitStack, server: web.Application, options: Optio
         log.info("listening", host=address[0], port=address[1])
 
 
-class _Signals:
-    """SIGTERM and SIGINT stop, once; SIGHUP reloads while there is something to reload."""
-
-    def __init__(self, stack: AsyncExitStack) -> None:
-        loop = asyncio.get_running_loop()
-        self.stopped: asyncio.Future[str] = loop.create_future()
-        self.on_reload: Callable[[], Coroutine[None, None, object]] | None = None
-        self._reloads: set[asyncio.Task[object]] = set()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop, number)
-            stack.callback(loop.remove_signal_handler, number)
-        loop.add_signal_handler(signal.SIGHUP, self._reload)
-        stack.callback(loop.remove_signal_handler, signal.SIGHUP)
-
-    def _stop(self, number: signal.Signals) -> None:
-        if not self.stopped.done():
-            self.stopped.set_result(number.name)
-
-    def _reload(self) -> None:
-        if self.on_reload is not None:
-            task = asyncio.get_running_loop().create_task(self.on_reload())
-            self._reloads.add(task)
-            task.add_done_callback(self._reloads.discard)
-
-
 async def _cancelled(task: asyncio.Task[None]) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -314,6 +296,16 @@ def _credentials(configuration: Configuration) -> Credentials:
         basic_username=settings.basic_username,
         basic_passwords=settings.basic_passwords,
     )
+
+
+def _source(settings: PrometheusSettings, session: ClientSession) -> prometheus.Prometheus:
+    credentials: prometheus.Bearer | prometheus.Basic | None = None
+    if settings.bearer_token is not None:
+        credentials = prometheus.Bearer(settings.bearer_token)
+    elif settings.username is not None and settings.password is not None:
+        credentials = prometheus.Basic(settings.username, settings.password)
+    within = settings.timeout.total_seconds()
+    return prometheus.Prometheus(session, url=settings.url, credentials=credentials, answer_within=within)
 
 
 def _routes(configuration: Configuration, transports: Mapping[str, Transport], *, shadow: bool) -> dict[str, Route]:

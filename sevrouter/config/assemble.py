@@ -14,13 +14,14 @@ from sevrouter.config.configuration import (
     JiraSettings,
     PagerDutySettings,
     PostgresSettings,
+    PrometheusSettings,
     SlackSettings,
     SqliteSettings,
     StoreSettings,
     TlsSettings,
     WebhookSettings,
 )
-from sevrouter.config.connections import Auth, Console, Jira, PagerDuty, Slack, Webhook
+from sevrouter.config.connections import Auth, Console, Jira, PagerDuty, Prometheus, Slack, Webhook
 from sevrouter.config.doubts import sorted_thresholds
 from sevrouter.config.secret import InlineSecret, Secret
 from sevrouter.config.store_url import PostgresUrl, SqliteUrl, is_local
@@ -30,7 +31,7 @@ from sevrouter.domain.incident import IncidentPolicy
 from sevrouter.domain.measure import Measure, Source
 from sevrouter.domain.ownership import Ownership, Person, System, Team
 from sevrouter.domain.routing import Routing
-from sevrouter.domain.timed import Count, FiringFor, Watched
+from sevrouter.domain.timed import UNSURE_AFTER, Count, FiringFor, Query, Watched
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -63,6 +64,7 @@ def assemble(
         teams={name: _team(name, each, people) for name, each in root.teams.items()},
         people=people,
         integrations=_integrations(root, open_file),
+        prometheus=None if root.prometheus is None else _prometheus(root.prometheus, open_file),
         store=_store(root.store, path.parent, open_password),
         retention=root.history.retention,
         webhook=_webhook(root.webhook, open_file),
@@ -93,14 +95,17 @@ def _scale(rule: schema.Rule) -> Fixed | Graduated | Mapped | Watched:
         return Fixed(rule.sev)
     timed = _timed(rule.measure)
     if timed is not None:
-        return Watched(timed, sorted_thresholds(rule), rule.measure.every)
+        unsure_after = UNSURE_AFTER if rule.measure.unsure_after is None else rule.measure.unsure_after
+        return Watched(timed, sorted_thresholds(rule), rule.measure.every, unsure_after)
     measure = _measure(rule.measure)
     if rule.values is not None:
         return Mapped(measure, rule.values)
     return Graduated(measure, sorted_thresholds(rule))
 
 
-def _timed(measure: schema.Measure) -> FiringFor | Count | None:
+def _timed(measure: schema.Measure) -> Query | FiringFor | Count | None:
+    if measure.query is not None:
+        return Query(measure.query)
     if measure.firing_for is not None:
         return FiringFor(of_incident=measure.firing_for == "incident")
     return None if measure.count is None else Count(measure.count.label, measure.count.whole)
@@ -152,6 +157,19 @@ def _settings(chosen: PagerDuty | Slack | Jira | Console, open_file: OpenFile) -
             )
         case _:
             assert_never(chosen)
+
+
+def _prometheus(prometheus: Prometheus, open_file: OpenFile) -> PrometheusSettings:
+    basic, token = prometheus.basic, None
+    if prometheus.bearer_token_file is not None or prometheus.bearer_token is not None:
+        token = _secret(prometheus.bearer_token_file, prometheus.bearer_token, open_file)
+    return PrometheusSettings(
+        url=prometheus.url,
+        bearer_token=token,
+        username=basic.username if basic else None,
+        password=_secret(basic.password_file, basic.password, open_file) if basic else None,
+        timeout=prometheus.timeout,
+    )
 
 
 def _store(store: Store, base: Path, open_password: OpenFile) -> StoreSettings:

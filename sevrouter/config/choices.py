@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from sevrouter.config.problem import Problem, Steps
 
 _TEXTS = ("label", "annotation", "value")
-_TIMED = ("firing_for", "count")
+_TIMED = ("query", "firing_for", "count")
 _SOURCES = (*_TEXTS, *_TIMED)
+_BEARER = {"bearer_token_file", "bearer_token"}
 _SCALES = ("thresholds", "values")
 
 
@@ -41,6 +42,8 @@ SECRETS = (
     SecretField(("integrations", "call", EACH), "routing_key_file", "routing_key", "pagerduty"),
     SecretField(("integrations", "slack"), "token_file", "token", "slack"),
     SecretField(("integrations", "jira"), "token_file", "token", "jira"),
+    SecretField(("prometheus",), "bearer_token_file", "bearer_token", required=False),
+    SecretField(("prometheus", "basic"), "password_file", "password"),
     SecretField(("store",), "password_file", "password", required=False),
     SecretField(("webhook", "auth"), "bearer_token_files", "bearer_tokens", required=False),
     SecretField(("webhook", "auth", "basic"), "password_files", "passwords"),
@@ -58,13 +61,20 @@ def check_choices(document: Document) -> Iterator[Problem]:
     for steps, integrations in document.find("integrations"):
         if integrations == {}:
             yield document.problem(steps, "needs at least one of call, slack and jira", at_key=True)
+    yield from _logins(document)
+    yield from check_store(document)
+    for secret in SECRETS:
+        yield from _secret(document, secret)
+
+
+def _logins(document: Document) -> Iterator[Problem]:
     for steps, auth in document.find("webhook", "auth"):
         if auth == {}:
             hint = "name a bearer token or a user, or leave auth out to let everybody send"
             yield document.problem(steps, "lets nobody in and keeps nobody out", hint=hint, at_key=True)
-    yield from check_store(document)
-    for secret in SECRETS:
-        yield from _secret(document, secret)
+    for steps, prometheus in document.find("prometheus"):
+        if isinstance(prometheus, dict) and "basic" in prometheus and prometheus.keys() & _BEARER:
+            yield document.problem((*steps, "basic"), "a token and a user exclude each other", at_key=True)
 
 
 def _rule(document: Document, steps: Steps, rule: dict[str, Tree]) -> Iterator[Problem]:
@@ -84,16 +94,26 @@ def _rule(document: Document, steps: Steps, rule: dict[str, Tree]) -> Iterator[P
         yield document.problem((*steps, "values"), "what is measured in time is a number", hint=hint, at_key=True)
     for key in scales:
         if not measured:
-            hint = "measure: {label: …}, {annotation: …}, {value: …}, {count: …} or firing_for"
+            hint = "measure: {label: …}, {annotation: …}, {value: …}, {query: …}, {count: …} or firing_for"
             yield document.problem((*steps, key), f"{key} without measure: of what?", hint=hint, at_key=True)
 
 
 def _measure(document: Document, steps: Steps, measure: dict[str, Tree]) -> Iterator[Problem]:
-    if len(measure.keys() & set(_SOURCES)) != 1 and (not measure or measure.keys() & set(_SOURCES)):
+    written = measure.keys() & set(_SOURCES)
+    if len(written) > 1 or not measure:
         yield document.problem(steps, f"needs exactly one of {', '.join(_SOURCES)}", at_key=True)
-    elif "every" in measure and "count" not in measure:
+        return
+    if "every" in measure and not written & {"query", "count"}:
         hint = "leave every out; a firing_for is looked at to the second, all else when the alert comes"
-        yield document.problem((*steps, "every"), "only a count is read every so often", hint=hint, at_key=True)
+        message = "only a query and a count are read every so often"
+        yield document.problem((*steps, "every"), message, hint=hint, at_key=True)
+    if "unsure_after" in measure and "query" not in written:
+        yield document.problem(
+            (*steps, "unsure_after"), "only a query can fail to give a number for a while", at_key=True
+        )
+    if "query" in written and document.at("prometheus") is None:
+        hint = "prometheus: {url: http://prometheus:9090}"
+        yield document.problem((*steps, "query"), "nobody to ask: prometheus is missing", hint=hint, at_key=True)
 
 
 def _is_timed(measure: Tree) -> bool:

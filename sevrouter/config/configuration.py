@@ -55,6 +55,17 @@ class JiraSettings:
 IntegrationSettings = ConsoleSettings | PagerDutySettings | SlackSettings | JiraSettings
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrometheusSettings:
+    """Where queries are asked: with a token, with a user and a password, or as anybody."""
+
+    url: str
+    bearer_token: Secret | None
+    username: str | None
+    password: Secret | None
+    timeout: timedelta
+
+
 @dataclass(frozen=True, slots=True)
 class SqliteSettings:
     """Keeps incidents in one file, for one process."""
@@ -148,6 +159,7 @@ class Configuration:
     teams: Mapping[str, Team]
     people: Mapping[str, Person]
     integrations: Mapping[str, IntegrationSettings]
+    prometheus: PrometheusSettings | None
     store: StoreSettings
     retention: timedelta
     webhook: WebhookSettings

@@ -22,6 +22,7 @@ from sevrouter.config.fields import (
     Size,
     Text,
     Url,
+    Wait,
 )
 from sevrouter.config.problem import FieldError
 
@@ -132,6 +133,34 @@ class Integrations(Section):
     call: CallChoice | None = Field(None, description="Calls people: pagerduty or console. Default: none.")
     slack: SlackChoice | None = Field(None, description="Tells a channel: slack or console. Default: none.")
     jira: JiraChoice | None = Field(None, description="Files tickets: jira or console. Default: none.")
+
+
+class PrometheusBasic(Section):
+    """Basic authentication to Prometheus."""
+
+    username: Text = Field(description="The user. Required.")
+    password_file: Text | None = Field(
+        None, description="A file that holds the password. Required; read again when it changes."
+    )
+    password: InlineSecretText | None = Field(
+        None, description="The password itself. Default: none. Only with `allow_inline_secrets`."
+    )
+
+
+class Prometheus(Section):
+    """Where the queries of rules are asked: Prometheus, or what speaks like it (Thanos, Mimir, VictoriaMetrics)."""
+
+    url: Url = Field(description="The address, without /api/v1. Required.")
+    bearer_token_file: Text | None = Field(
+        None, description="A file that holds a token. Default: none; read again when it changes."
+    )
+    bearer_token: InlineSecretText | None = Field(
+        None, description="The token itself. Default: none. Only with `allow_inline_secrets`."
+    )
+    basic: PrometheusBasic | None = Field(None, description="A user and a password. Default: none.")
+    timeout: Wait = Field(
+        timedelta(seconds=10), description="A duration, from 1s to 1h. Default: 10s. How long an answer may take."
+    )
 
 
 class History(Section):

@@ -27,6 +27,7 @@ from sevrouter.config.quantity import parse_duration, parse_size
 from sevrouter.config.secret import SecretError, checked_secret
 from sevrouter.domain.labels import Matcher, MatcherError, parse_matcher
 from sevrouter.domain.measure import parse_threshold
+from sevrouter.domain.promql import QueryTemplate
 from sevrouter.domain.sev import NONE, Sev, parse_sev
 
 SEV_HINT = "write SEV-1, SEV-2, SEV-3, SEV-4, SEV-5"
@@ -108,6 +109,15 @@ def _bound(value: str) -> str:
 
 def _duration(value: object) -> timedelta:
     return parse_duration(_text(value))
+
+
+def _query(value: object) -> QueryTemplate:
+    try:
+        return QueryTemplate.parse(_text(value))
+    except ValueError as error:
+        if isinstance(error, FieldError):
+            raise
+        raise FieldError(str(error)) from None
 
 
 def _whole(value: object) -> float:
@@ -229,6 +239,7 @@ Wait = Annotated[
     Duration, _at_least(timedelta(seconds=1), "a second (1s)"), _at_most(timedelta(hours=1), "an hour (1h)")
 ]
 Interval = Wait
+QueryText = Annotated[QueryTemplate, PlainValidator(_query), WithJsonSchema({"type": "string"})]
 Whole = Annotated[float, BeforeValidator(_whole), _words("^[0-9]+(.[0-9]+)?$")]
 Size = Annotated[int, BeforeValidator(_size), _words("^[0-9]+ ?(B|[kKMG]B|[KMG]iB)?$")]
 Url = Annotated[Text, AfterValidator(_url)]

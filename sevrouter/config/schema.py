@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from sevrouter.config.connections import Delivery, History, Integrations, Webhook
+from sevrouter.config.connections import Delivery, History, Integrations, Prometheus, Webhook
 from sevrouter.config.fields import (
     NOT_EMPTY,
     Bound,
@@ -21,6 +21,7 @@ from sevrouter.config.fields import (
     MatcherText,
     OneWord,
     Phone,
+    QueryText,
     Section,
     SevName,
     SevOrNone,
@@ -99,11 +100,21 @@ class Measure(Section):
         description="For how long the `alert`, or its `incident`, has been firing. Default: none. Thresholds are "
         "durations (>= 30m), and are looked at to the second while it fires.",
     )
+    query: QueryText | None = Field(
+        None,
+        description="A PromQL query, asked of `prometheus`. Default: none. {{ pod }} in the value of a matcher is the "
+        "alert's label. Of several series the worst counts; no series, NaN and an error are the worst of the rule.",
+    )
     count: Count | None = Field(None, description="How many alerts of the incident are firing. Default: none.")
     every: Interval | None = Field(
         None,
-        description="A duration, from 1s to 1h. Default: 30s for what is SEV-1 to SEV-3, 2m else. How often a count is "
-        "read again.",
+        description="A duration, from 1s to 1h. Default: 30s for what is SEV-1 to SEV-3, 2m else. How often a "
+        "query or a count is read again.",
+    )
+    unsure_after: Duration | None = Field(
+        None,
+        description="A duration. Default: 1m. How long a query may give no number before that is the worst of the "
+        "rule: one failed scrape wakes nobody.",
     )
 
 
@@ -223,6 +234,9 @@ class Root(Section):
     teams: dict[str, Team] = Field({}, description="The teams by name. Default: none.")
     people: dict[str, Person] = Field({}, description="The people by name. Default: none.")
     integrations: Integrations = Field(description="What is told of incidents, and how. Required: at least one.")
+    prometheus: Prometheus | None = Field(
+        None, description="Where queries are asked. Default: none; then no rule asks."
+    )
     store: Store = Field(Store(), description="Where incidents are kept. Default: as its fields say.")
     history: History = Field(History(), description="What is kept of the past. Default: as its field says.")
     delivery: Delivery = Field(Delivery(), description="How long is tried. Default: as its field says.")

@@ -14,7 +14,7 @@ from sevrouter.domain.labels import Matcher, MatchOp, all_match
 from sevrouter.domain.measure import Measure, Problem, Reading, Source, Threshold, shown
 from sevrouter.domain.sev import Sev, sev_name, worst
 from sevrouter.domain.text import one_line
-from sevrouter.domain.timed import Watched
+from sevrouter.domain.timed import Query, Watched
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -171,6 +171,12 @@ class Grader:
             self._remembered[case] = verdict
         return verdict
 
+    @property
+    def worst_measured(self) -> Sev:
+        """The worst that a query could say; the SEV of what no rule matches where none is asked."""
+        scales = (rule.scale for rule in self._rules if isinstance(rule.scale, Watched))
+        return worst(each.thresholds[0].sev for each in scales if isinstance(each.measure, Query)) or self._unmatched
+
     def watched(self, alert: Alert) -> list[tuple[str, Watched]]:
         """The rules with a timed measure that match, by name."""
         return [(rule.name, rule.scale) for rule in self.rules_for(alert) if isinstance(rule.scale, Watched)]
@@ -207,6 +213,15 @@ def unreadable_webhook(unmatched: Sev, why: str) -> Verdict:
         unsure=True,
     )
     return Verdict(unmatched, unsure=True, grades=(grade,))
+
+
+def cannot_measure(sev: Sev) -> Verdict:
+    """The verdict on a Prometheus that answers nothing: what it would say may be as bad as this."""
+    grade = Grade(
+        rule="(cannot measure)", sev=sev, reason=GradeReason.NO_DATA, unsure=True,
+        why=f"no query is answered: unsure, so the worst that one could say, {sev}",
+    )  # fmt: skip
+    return Verdict(sev, unsure=True, grades=(grade,))
 
 
 def _worst_first(grade: Grade) -> tuple[float, bool]:

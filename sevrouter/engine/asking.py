@@ -23,8 +23,8 @@ GOOD_FOR = timedelta(seconds=5)
 class Asker:
     """Asks a source that may change (a reload) or be missing."""
 
-    def __init__(self, source: Source | None, *, clock: Clock) -> None:
-        self.source = source
+    def __init__(self, *, clock: Clock) -> None:
+        self.source: Source | None = None
         self._clock = clock
         self._answers: dict[str, tuple[datetime, QueryAnswer]] = {}
         self._places = asyncio.Semaphore(TOGETHER)

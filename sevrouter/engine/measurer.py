@@ -6,8 +6,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sevrouter.domain.alert import AlertStatus
-from sevrouter.domain.review import Subject, review
+from sevrouter.domain.grading import cannot_measure
+from sevrouter.domain.observation import Observation, observe
+from sevrouter.domain.review import Subject, queries, review
 from sevrouter.engine.lease import Lease
+from sevrouter.engine.outage import Outage, is_away
 from sevrouter.engine.taking import Taking
 from sevrouter.engine.tally import Tally
 from sevrouter.engine.timer import Timer
@@ -17,8 +20,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sevrouter.domain.alert import Alert
-    from sevrouter.domain.observation import Observation
+    from sevrouter.domain.promql import QueryAnswer, QueryProblem
     from sevrouter.domain.routing import Routing
+    from sevrouter.engine.asking import Asker
     from sevrouter.engine.ports import Clock, CurrentRouting, Lanes, StorePort, TransactionPort, Watch
     from sevrouter.telemetry.metrics import Metrics
 
@@ -38,6 +42,7 @@ class Measurer:
         metrics: Metrics,
         *,
         clock: Clock,
+        asker: Asker,
         lanes: Lanes,
         due: Callable[[], None],
     ) -> None:
@@ -46,7 +51,9 @@ class Measurer:
         self._metrics = metrics
         self._clock = clock
         self._lanes = lanes
+        self._asker = asker
         self._due = due
+        self._outage = Outage()
         self._timer = Timer("measurer", self.measure_due, clock=clock)
 
     def wake(self) -> None:
@@ -65,9 +72,23 @@ class Measurer:
             return next_at
         claimed = await self._store.write(lambda tx: tx.watches.claim(now, until=now + CLAIM, most=TOGETHER))
         if claimed:
-            work = _Work(claimed, self._routing(), now, self._lanes.takes)
-            self._report(await self._store.write(work, ahead=work.expect))
+            await self._measure(claimed, now)
         return await self._store.read(lambda tx: tx.watches.next_due_at())
+
+    async def _measure(self, claimed: Sequence[Watch], now: datetime) -> None:
+        routing = self._routing()
+        firing = await self._store.read(lambda tx: tx.watches.firing([each.id for each in claimed]))
+        answers = await self._asker.ask(
+            query for alerts in firing.values() for query in queries(routing.grader, alerts)
+        )
+        own = self._outage.note(answers, now) if answers else None
+        # Where nothing can be measured, what was read last stands, and the incident of our own says so.
+        known = {} if is_away(answers) else answers
+        work = _Work(claimed, routing, now, self._lanes.takes, known, own)
+        tally, problems = await self._store.write(work, ahead=work.expect)
+        for problem in problems:
+            self._metrics.unmeasured(problem).inc()
+        self._report(tally)
 
     def _report(self, tally: Tally) -> None:
         # First what has to happen, then what is said of it.
@@ -83,8 +104,19 @@ class Measurer:
 class _Work:
     """What claimed watches ask of a transaction."""
 
-    def __init__(self, claimed: Sequence[Watch], routing: Routing, now: datetime, takes: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        claimed: Sequence[Watch],
+        routing: Routing,
+        now: datetime,
+        takes: Callable[[str], bool],
+        answers: Mapping[str, QueryAnswer],
+        own: Alert | None,
+    ) -> None:
         self._claimed = claimed
+        self._answers = answers
+        self._own = own
+        self._problems: list[QueryProblem] = []
         self._routing = routing
         self._now = now
         self._takes = takes
@@ -97,20 +129,31 @@ class _Work:
         tx.alerts.expect([alert.digest for alerts in self._alerts.values() for alert in alerts])
         tx.incidents.expect(each.dedup_key for each in self._claimed)
 
-    def __call__(self, tx: TransactionPort) -> Tally:
+    def __call__(self, tx: TransactionPort) -> tuple[Tally, list[QueryProblem]]:
         observations: list[Observation] = []
+        self._problems = []
         for watch in tx.watches.held(self._claimed):
             observations += self._review(tx, watch)
-        if not observations:
-            return Tally()
-        return Taking(tx, self._routing, self._now, {}, self._takes, self._lease).measured(observations)
+        taking = Taking(tx, self._routing, self._now, {}, self._takes, self._lease)
+        if self._own is not None:
+            observations += self._observe_own(tx, self._own)
+        return (taking.measured(observations) if observations else Tally()), self._problems
+
+    def _observe_own(self, tx: TransactionPort, alert: Alert) -> Sequence[Observation]:
+        record = tx.alerts.records([alert.digest]).get(alert.digest)
+        if record is None and alert.status is AlertStatus.RESOLVED:
+            return ()
+        verdict = None if alert.status is AlertStatus.RESOLVED else cannot_measure(self._routing.grader.worst_measured)
+        change = observe(record, alert, verdict, received_at=self._now)
+        return [Observation(change, alert, record, verdict)] if change.moves else ()
 
     def _review(self, tx: TransactionPort, watch: Watch) -> Sequence[Observation]:
         subjects = self._subjects(tx, watch)
         if not subjects:
             tx.watches.end(watch)
             return ()
-        found = review(self._routing.grader, subjects, now=self._now, readings=watch.readings)
+        found = review(self._routing.grader, subjects, now=self._now, readings=watch.readings, answers=self._answers)
+        self._problems += found.problems
         tx.watches.settle(watch, next_at=found.next_at, readings=found.readings)
         return found.observations
 

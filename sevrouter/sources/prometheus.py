@@ -153,18 +153,10 @@ def _problem_of(error: Exception) -> QueryProblem:
 
 
 @asynccontextmanager
-async def open_prometheus(
-    url: str,
-    *,
-    credentials: Bearer | Basic | None = None,
-    answer_within: float = ANSWER_WITHIN,
-    connect_within: float = CONNECT_WITHIN,
-) -> AsyncIterator[Prometheus]:
-    """A Prometheus with connections of its own (seconds)."""
+async def open_session() -> AsyncIterator[aiohttp.ClientSession]:
+    """Connections to ask through, for one Prometheus or, after another, the next."""
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=MOST_AT_ONCE, keepalive_timeout=KEPT),
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as session:
-        yield Prometheus(
-            session, url=url, credentials=credentials, answer_within=answer_within, connect_within=connect_within
-        )
+        yield session

@@ -14,6 +14,7 @@ from sevrouter import __version__
 from sevrouter.domain.alert import AlertStatus
 from sevrouter.domain.delivery import INTEGRATIONS, LaneCounts
 from sevrouter.domain.incident import IncidentState
+from sevrouter.domain.promql import QueryProblem
 from sevrouter.domain.sev import Sev, sev_name
 from sevrouter.telemetry.logs import lost_lines
 
@@ -77,6 +78,10 @@ class Metrics:
         self.dead_letters = Gauge(
             "sevrouter_dead_letters", "Deliveries that were given up.", ["integration"], registry=registry
         )
+        self.unreadable_measures = Counter(
+            "sevrouter_unreadable_measures", "Queries that began to give no number, by why.", ["reason"],
+            registry=registry,
+        )  # fmt: skip
         self.reload_successful = Gauge(
             "sevrouter_config_last_reload_successful", "1 while the last (re)load of the configuration succeeded.",
             registry=registry,
@@ -103,6 +108,8 @@ class Metrics:
             for sev in (*Sev, None)
             for unsure in (True, False)
         }
+        for problem in QueryProblem:
+            self.unreadable_measures.labels(problem.value)
         for name in INTEGRATIONS:
             self.latency.labels(name)
             self.pending.labels(name)
@@ -115,6 +122,10 @@ class Metrics:
     def grade(self, sev: Sev | None, *, unsure: bool) -> Counter:
         """The series of a grade."""
         return self._grades[sev, unsure]
+
+    def unmeasured(self, problem: QueryProblem) -> Counter:
+        """The series of why a query gives no number."""
+        return self.unreadable_measures.labels(problem.value)
 
     def show_build(self, *, sqlite: str) -> None:
         """Show the versions that run."""

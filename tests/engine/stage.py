@@ -11,6 +11,8 @@ from sqlalchemy import select
 
 from sevrouter.domain.backoff import Schedule
 from sevrouter.domain.delivery import Delivered, NoticeKind
+from sevrouter.domain.promql import QueryAnswer, QueryProblem, Series
+from sevrouter.engine.asking import Asker
 from sevrouter.engine.dispatcher import Dispatcher
 from sevrouter.engine.intake import Intake, Unread, Webhook
 from sevrouter.engine.lane import Route
@@ -97,6 +99,22 @@ class Recipient:
         return told
 
 
+class Answering:
+    """A source of numbers: what it gives to each query, and how often it was asked."""
+
+    def __init__(self) -> None:
+        self.gives: dict[str, float | QueryProblem] = {}
+        self.asked: list[str] = []
+
+    async def ask(self, query: str) -> QueryAnswer:
+        """Give what was said, or nothing."""
+        self.asked.append(query)
+        given = self.gives.get(query, QueryProblem.EMPTY)
+        if isinstance(given, QueryProblem):
+            return QueryAnswer(problem=given, detail="so it was said")
+        return QueryAnswer((Series({}, given),))
+
+
 class Stage:
     """sevrouter without its edges. `push` alerts, let time go `forward`, ask the recipients what they were told."""
 
@@ -110,11 +128,15 @@ class Stage:
         self.call, self.slack, self.jira = Recipient("call"), Recipient("slack"), Recipient("jira")
         self.dispatcher = Dispatcher(store, self.metrics, clock=self.clock)
         self.watcher = Watcher(store, lambda: self.routing, clock=self.clock, wake=self.dispatcher.wake)
+        self.prometheus = Answering()
+        self.asker = Asker(clock=self.clock)
+        self.asker.source = self.prometheus
         self.measurer = Measurer(
             store,
             lambda: self.routing,
             self.metrics,
             clock=self.clock,
+            asker=self.asker,
             lanes=self.dispatcher,
             due=self.watcher.wake,
         )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sevrouter.domain.promql import QueryProblem, QueryTemplate
 from sevrouter.domain.sev import Sev
-from sevrouter.domain.timed import FiringFor
+from sevrouter.domain.timed import Count, FiringFor, Query
 from tests.building import RULES, routing, select
 from tests.domain.building import firing, resolved, watched
 from tests.engine.stage import OPENED, RESOLVED, ROSE
 
 if TYPE_CHECKING:
+    from sevrouter.domain.alert import Alert
     from tests.engine.stage import Stage
 
 SLA = watched("breaking the SLA", FiringFor(), {Sev.SEV_2: ">= 30m", Sev.SEV_1: ">= 4h"}, 'slo=~".+"')
@@ -95,3 +97,111 @@ async def test_a_claim_whose_replica_is_gone_is_taken_up_again(stage: Stage) -> 
     stage.call.expect_one(OPENED, Sev.SEV_2)
     stage.slack.expect_one(OPENED, Sev.SEV_2)
     assert await stage.store.write(lambda tx: tx.watches.held([lost])) == [], "its late word counts no more"
+
+
+REPLICAS = Query(QueryTemplate.parse('available{deployment="{{ deployment }}"}'))
+LEFT = watched("no redundancy left", REPLICAS, {Sev.SEV_1: "< 1", Sev.SEV_3: "< 2"}, 'alertname="Missing"')
+WEB, API = 'available{deployment="web"}', 'available{deployment="api"}'
+
+
+def missing(deployment: str = "web") -> Alert:
+    """Replicas are missing."""
+    return firing("Missing", deployment=deployment, service="checkout", cluster=deployment)
+
+
+async def test_what_prometheus_says_decides_and_is_asked_again(stage: Stage) -> None:
+    stage.routing = routing(rules=(*RULES, LEFT))
+    stage.prometheus.gives[WEB] = 3
+    await stage.push(missing())
+    await stage.forward()
+    assert await select(stage.store, "SELECT id FROM incidents") == [], "three are enough"
+    stage.prometheus.gives[WEB] = 1
+    await stage.forward(minutes=2)
+    told = stage.slack.expect_one(OPENED, Sev.SEV_3)
+    assert told.notice.why[0] == (
+        "SEV-3 by rule 'no redundancy left': query available{deployment=\"{{ deployment }}\"} 1 is < 2"
+    )
+    stage.prometheus.gives[WEB] = 0
+    await stage.forward(seconds=30)
+    stage.call.expect_one(OPENED, Sev.SEV_1)
+    stage.slack.expect_one(ROSE, Sev.SEV_1)
+    stage.prometheus.gives[WEB] = 3
+    await stage.forward(minutes=5)
+    assert (await stage.incident()).sev is Sev.SEV_1, "it only rises"
+
+
+async def test_no_data_is_the_worst_but_not_at_once_and_it_is_counted_once(stage: Stage) -> None:
+    stage.routing = routing(rules=(*RULES, LEFT))
+    stage.prometheus.gives |= {WEB: 3, API: 3}
+    await stage.push(missing(), missing("api"))
+    await stage.forward()
+    stage.prometheus.gives[WEB] = QueryProblem.EMPTY
+    await stage.forward(minutes=2)
+    await stage.forward(seconds=59)
+    assert await select(stage.store, "SELECT id FROM incidents") == []
+    await stage.forward(seconds=1)
+    assert stage.call.expect_one(OPENED, Sev.SEV_1).notice.unsure
+    told = stage.slack.expect_one(OPENED, Sev.SEV_1)
+    assert told.notice.why[0].endswith("gives no series (so it was said): unsure, so the worst this rule knows, SEV-1")
+    await stage.forward(minutes=10)
+    assert stage.metrics.registry.get_sample_value("sevrouter_unreadable_measures_total", {"reason": "empty"}) == 1
+    assert len(await select(stage.store, "SELECT id FROM incidents")) == 1
+
+
+async def test_one_failed_scrape_wakes_nobody(stage: Stage) -> None:
+    stage.routing = routing(rules=(*RULES, LEFT))
+    stage.prometheus.gives[WEB] = 3
+    await stage.push(missing())
+    await stage.forward()
+    stage.prometheus.gives[WEB] = QueryProblem.BAD_QUERY
+    await stage.forward(minutes=2)
+    stage.prometheus.gives[WEB] = 3
+    await stage.forward(minutes=1)
+    await stage.forward(minutes=10)
+    assert await select(stage.store, "SELECT id FROM incidents") == []
+
+
+async def test_a_prometheus_that_is_away_is_one_incident_and_not_one_for_each(stage: Stage) -> None:
+    stage.routing = routing(rules=(*RULES, LEFT))
+    stage.prometheus.gives |= {WEB: 1, API: 3}
+    await stage.push(missing(), missing("api"))
+    await stage.forward()
+    stage.slack.expect_one(OPENED, Sev.SEV_3)
+    stage.prometheus.gives = {WEB: QueryProblem.AWAY, API: QueryProblem.TIMED_OUT}
+    await stage.forward(minutes=2)
+    await stage.forward(minutes=2)
+    told = stage.call.expect_one(OPENED, Sev.SEV_1)
+    assert told.notice.title == (
+        "[SEV-1, unsure] sevrouter cannot measure: no query is answered (so it was said) (SevrouterCannotMeasure)"
+    )
+    stage.slack.expect_one(OPENED, Sev.SEV_1)
+    await stage.forward(minutes=10)
+    stage.prometheus.gives = {WEB: 1, API: 3}
+    await stage.forward(minutes=2)
+    await stage.forward(minutes=5)
+    stage.call.expect_one(RESOLVED)
+    stage.slack.expect_one(RESOLVED)
+    rows = await select(stage.store, "SELECT sev, state FROM incidents ORDER BY id")
+    assert [(row["sev"], row["state"]) for row in rows] == [(3, "triggered"), (1, "resolved")]
+
+
+async def test_a_query_is_asked_once_for_all_that_wait_for_it(stage: Stage) -> None:
+    stage.routing = routing(rules=(*RULES, LEFT))
+    stage.prometheus.gives[WEB] = 3
+    await stage.push(*(firing("Missing", deployment="web", cluster=f"c{number}") for number in range(50)))
+    await stage.forward()
+    await stage.forward(minutes=2)
+    await stage.forward(minutes=2)
+    assert stage.prometheus.asked == [WEB] * 3
+
+
+async def test_the_more_fire_the_worse(stage: Stage) -> None:
+    share = watched("instances", Count("instance", whole=10), {Sev.SEV_2: ">= 30"}, 'alertname="Down"')
+    stage.routing = routing(rules=(*RULES, share))
+    await stage.push(*(firing(instance=name) for name in "ab"))
+    await stage.forward()
+    await stage.push(firing(instance="c"))
+    await stage.forward()
+    stage.call.expect_one(OPENED, Sev.SEV_2)
+    stage.slack.expect_one(OPENED, Sev.SEV_2)
+    assert (await stage.incident()).firing == 3

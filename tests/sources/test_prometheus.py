@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,8 @@ import pytest_asyncio
 
 from sevrouter.domain.promql import QueryAnswer, QueryProblem, QueryTemplate, Series
 from sevrouter.sources.answers import LONGEST_DETAIL, MOST_SERIES, MOST_WARNINGS, read_answer
-from sevrouter.sources.prometheus import LARGEST_ANSWER, MOST_AT_ONCE, Basic, Bearer, open_prometheus
+from sevrouter.sources.prometheus import LARGEST_ANSWER, MOST_AT_ONCE, Basic, Bearer, open_session
+from sevrouter.sources.prometheus import Prometheus as Source
 from tests.real.ports import free_port
 from tests.real.prometheus import RealPrometheus
 from tests.standins.prometheus import PASSWORD, TOKEN, USER, Prometheus, failure, success, vector
@@ -23,6 +25,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 P = QueryProblem
+
+
+@asynccontextmanager
+async def open_prometheus(url: str, **options: Any) -> AsyncIterator[Source]:
+    """A Prometheus with connections of its own."""
+    async with open_session() as session:
+        yield Source(session, url=url, **options)
 
 
 @pytest_asyncio.fixture
