@@ -66,7 +66,7 @@ def read_answer(status: int, body: bytes, *, secrets: Sequence[str] = ()) -> Que
         return _refusal(status, document, body, secrets)
     try:
         answer = _numbers(document.data)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+    except (msgspec.MsgspecError, ValueError) as error:
         detail = (
             f"answered {status} in a shape that cannot be read: {one_line(redact(str(error)[:_MOST_WORDS], secrets))}"
         )

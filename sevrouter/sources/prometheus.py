@@ -45,7 +45,7 @@ _HEADERS = {
     "Content-Type": "application/x-www-form-urlencoded",
     "User-Agent": f"sevrouter/{__version__}",
 }
-_NETWORK_ERRORS = (aiohttp.ClientError, OSError, TimeoutError)
+_NETWORK_ERRORS = (aiohttp.ClientError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Bearer:
     def read(self) -> tuple[str, tuple[str, ...]]:
         """The header, and what of it must not be told. Raises OSError or ValueError."""
         token = self.token()
-        if not (token.isascii() and token.isprintable()):
+        if not token or not (token.isascii() and token.isprintable()):
             raise ValueError("no header can carry the token")
         return f"Bearer {token}", (token,)
 
@@ -129,7 +129,7 @@ class Prometheus:
 async def _beginning(content: aiohttp.StreamReader) -> bytes:
     """A body, or a byte more than the largest one that is read."""
     body = bytearray()
-    while len(body) <= LARGEST_ANSWER and (chunk := await content.read(LARGEST_ANSWER + 1 - len(body))):
+    while chunk := await content.read(LARGEST_ANSWER + 1 - len(body)):
         body += chunk
     return bytes(body)
 

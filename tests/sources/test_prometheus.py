@@ -77,20 +77,19 @@ async def test_no_series_are_no_data(standin: Prometheus) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "detail"),
+    ("data", "detail", "kept"),
     [
-        (vector("1", "NaN", "2"), "1 of 3 series NaN"),
-        ({"resultType": "scalar", "result": [0, "NaN"]}, "1 of 1 series NaN"),
+        (vector("1", "NaN", "2"), "1 of 3 series NaN", [1.0, None, 2.0]),
+        ({"resultType": "scalar", "result": [0, "NaN"]}, "1 of 1 series NaN", [None]),
     ],
 )
 async def test_nan_is_no_number_and_the_numbers_beside_it_are_kept(
-    standin: Prometheus, data: dict[str, Any], detail: str
+    standin: Prometheus, data: dict[str, Any], detail: str, kept: list[float | None]
 ) -> None:
     standin.reply = success(data)
     answer = await ask(standin)
     assert (answer.problem, answer.detail) == (P.NOT_A_NUMBER, detail)
-    numbers = [each.number for each in answer.series if not math.isnan(each.number)]
-    assert numbers == ([1.0, 2.0] if len(answer.series) == 3 else [])
+    assert [None if math.isnan(each.number) else each.number for each in answer.series] == kept
 
 
 async def test_warnings_and_infos_are_kept_some_of_them_each_as_a_line(standin: Prometheus) -> None:
@@ -127,6 +126,8 @@ def test_as_many_series_as_are_read_are_whole_and_one_more_is_too_many() -> None
         (503, "unavailable", P.AWAY),
         (500, "internal", P.AWAY),
         (200, "execution", P.BAD_QUERY),
+        (200, "internal", P.AWAY),
+        (200, "unavailable", P.AWAY),
         (200, "unheard_of", P.UNREADABLE),
         (404, "not_found", P.UNREADABLE),
         (401, "bad_data", P.REFUSED),
@@ -170,6 +171,7 @@ async def test_a_page_of_something_in_between(standin: Prometheus, status: int, 
         b"[" * 100_000,
         b'{"status": "success"}',
         b'{"status": 7}',
+        b'{"status": "\xff"}',
         b'{"status": "success", "data": null}',
         b'{"status": "success", "data": {"resultType": "vector"}}',
         b'{"status": "success", "data": {"resultType": "vector", "result": null}}',
@@ -198,6 +200,21 @@ async def test_an_answer_of_another_shape_is_unreadable(standin: Prometheus, bod
 def test_what_is_no_single_number_is_told_with_what_to_ask_instead() -> None:
     matrix = read_answer(200, b'{"status": "success", "data": {"resultType": "matrix", "result": []}}')
     assert "max_over_time" in matrix.detail
+
+
+@pytest.mark.parametrize(
+    ("status", "word", "problem"),
+    [
+        (500, "success", P.AWAY),
+        (302, "success", P.REFUSED),
+        (400, "success", P.UNREADABLE),
+        (400, "fail", P.UNREADABLE),
+    ],
+)
+def test_numbers_beside_another_status_are_not_believed(status: int, word: str, problem: QueryProblem) -> None:
+    body = {"status": word, "data": vector("1"), "errorType": "", "error": ""}
+    answer = read_answer(status, json.dumps(body).encode())
+    assert (answer.problem, answer.series) == (problem, ())
 
 
 @pytest.mark.parametrize("warnings", [b"null", b"7", b'"x"', b"[7, null]", b"{}"])
@@ -253,7 +270,7 @@ def _unreadable() -> str:
     raise ValueError("the file holds s3cr3t")
 
 
-@pytest.mark.parametrize("secret", [_unreadable, lambda: "s3cr3t\n", lambda: "s3cr3té"])
+@pytest.mark.parametrize("secret", [_unreadable, lambda: "s3cr3t\n", lambda: "s3cr3té", lambda: ""])
 async def test_a_secret_that_cannot_be_sent_is_a_refusal_and_is_not_told(
     standin: Prometheus, secret: Callable[[], str]
 ) -> None:
@@ -267,8 +284,8 @@ async def test_a_secret_that_cannot_be_sent_is_a_refusal_and_is_not_told(
 async def test_an_answer_that_echoes_a_secret_is_told_without_it(
     standin: Prometheus, credentials: Bearer | Basic
 ) -> None:
-    header, secrets = credentials.read()
-    echo = f"you sent {header}, which is {' '.join(secrets)}"
+    header, _ = credentials.read()
+    echo = f"you sent {header}, which is {PASSWORD} of {USER}:{PASSWORD}" if isinstance(credentials, Basic) else header
     answers = []
     for reply in (failure(400, "bad_data", echo), success(vector(), warnings=[echo]), success(vector(echo))):
         standin.secured, standin.reply = True, reply
@@ -280,6 +297,22 @@ async def test_an_answer_that_echoes_a_secret_is_told_without_it(
     for secret in (TOKEN, PASSWORD, header.split()[1]):
         assert secret not in told
     assert TOKEN not in repr(credentials)
+
+
+async def test_an_error_that_holds_a_secret_is_told_without_it() -> None:
+    async with a_server_that_says(f"HTTP/1.1 {TOKEN}\r\n\r\n".encode()) as url:
+        answer = await ask_at(url, credentials=Bearer(lambda: TOKEN))
+    assert answer.problem is P.UNREADABLE
+    assert "[redacted]" in answer.detail
+    assert TOKEN not in answer.detail
+
+
+async def test_cookies_are_not_kept(standin: Prometheus) -> None:
+    standin.fail_next(500, headers={"Set-Cookie": "a=b"})
+    # Cookies of bare addresses would not be kept anyway.
+    async with open_prometheus(standin.url.replace("127.0.0.1", "localhost")) as prometheus:
+        assert [(await prometheus.ask("up")).problem for _ in range(2)] == [P.AWAY, None]
+    assert ["Cookie" in seen.headers for seen in standin.requests] == [False, False]
 
 
 async def test_a_redirect_is_not_followed(standin: Prometheus) -> None:
@@ -322,11 +355,11 @@ async def test_a_connection_that_does_not_come_about_is_away_before_the_answer_i
 
 async def test_a_wait_for_a_free_connection_is_no_sign_of_being_away(standin: Prometheus) -> None:
     hanging = [standin.hang() for _ in range(MOST_AT_ONCE)]
-    async with open_prometheus(standin.url, connect_within=0.05) as prometheus, asyncio.TaskGroup() as tasks:
+    async with open_prometheus(standin.url, connect_within=0.3) as prometheus, asyncio.TaskGroup() as tasks:
         asked = [tasks.create_task(prometheus.ask("up")) for _ in range(MOST_AT_ONCE + 1)]
         for hang in hanging:
             await hang.arrived.wait()
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.4)
         assert len(standin.requests) == MOST_AT_ONCE
         for hang in hanging:
             hang.release()
