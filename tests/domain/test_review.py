@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from sevrouter.domain.grading import Grader, GradeReason, Rule
 from sevrouter.domain.observation import Change
-from sevrouter.domain.review import EVERY, SELDOM, Review, Subject, interval, review
+from sevrouter.domain.promql import QueryAnswer, QueryProblem, QueryTemplate, Series
+from sevrouter.domain.review import EVERY, MOST_QUERIES, SELDOM, Past, Review, Subject, interval, queries, review
 from sevrouter.domain.sev import Sev, worst
-from sevrouter.domain.timed import Count, FiringFor
+from sevrouter.domain.timed import UNSURE_AFTER, Count, FiringFor, Query
 from tests.domain.building import at, by_word, firing, fixed, record_of, watched
 
 SLA = watched("breaking the SLA", FiringFor(), {Sev.SEV_2: ">= 30m", Sev.SEV_1: ">= 4h"}, 'slo=~".+"')
@@ -152,3 +153,85 @@ def test_by_firing_on_it_never_gets_better(minutes: list[float]) -> None:
     one = [subject(slo="latency", severity="warning")]
     before, after = review(rules, one, now=at(earlier)).sev, review(rules, one, now=at(later)).sev
     assert worst([before, after]) is after
+
+
+QUERY = 'errors{service="{{ service }}"}'
+ASKED = 'errors{service="checkout"}'
+ERRORS = watched(
+    "errors", Query(QueryTemplate.parse(QUERY)), {Sev.SEV_1: ">= 25", Sev.SEV_2: ">= 5", Sev.SEV_3: ">= 1"}
+)
+
+
+def numbers(*given: float) -> QueryAnswer:
+    """An answer of so many series."""
+    return QueryAnswer(tuple(Series({"number": str(place)}, number) for place, number in enumerate(given)))
+
+
+def asked(answer: QueryAnswer | None, minute: float = 0, before: Review | None = None) -> Review:
+    """A review of one alert of checkout, after another one."""
+    known = {} if answer is None else {ASKED: answer}
+    readings = {} if before is None else before.readings
+    return review(grader(ERRORS), [subject(service="checkout")], now=at(minute), readings=readings, answers=known)
+
+
+@pytest.mark.parametrize(
+    ("given", "sev"),
+    [((0.5,), None), ((1,), Sev.SEV_3), ((7,), Sev.SEV_2), ((0, 30, 2), Sev.SEV_1), ((float("inf"),), Sev.SEV_1)],
+)
+def test_of_several_series_the_worst_counts(given: tuple[float, ...], sev: Sev | None) -> None:
+    assert asked(numbers(*given)).sev is sev
+
+
+def test_downwards_the_least_is_the_worst() -> None:
+    rule = watched("left", Query(QueryTemplate.parse("left")), {Sev.SEV_1: "< 1", Sev.SEV_3: "< 2"})
+    found = review(grader(rule), [subject()], now=at(0), answers={"left": numbers(3, 1, 5)})
+    assert found.sev is Sev.SEV_3
+
+
+def test_nothing_is_said_before_anything_was_asked() -> None:
+    found = asked(None)
+    assert (found.observations, found.sev, found.problems) == ((), None, ())
+    assert found.next_at == at(0) + SELDOM
+
+
+def test_what_is_sure_stands_until_it_is_unsure_for_too_long() -> None:
+    gone = QueryAnswer(problem=QueryProblem.EMPTY)
+    before = asked(numbers(2))
+    first = asked(gone, 1, before)
+    assert (first.sev, first.problems, first.next_at) == (Sev.SEV_3, (QueryProblem.EMPTY,), at(1.5))
+    second = asked(gone, 1.5, first)
+    assert (second.sev, second.problems, second.next_at) == (Sev.SEV_3, (), at(2))
+    third = asked(gone, 1 + UNSURE_AFTER.total_seconds() / 60, second)
+    assert (third.sev, third.problems) == (Sev.SEV_1, ())
+    assert third.observations[0].verdict is not None
+    assert third.observations[0].verdict.unsure
+    assert third.observations[0].verdict.grades[0].why == (
+        f"query {QUERY} gives no series: unsure, so the worst this rule knows, SEV-1"
+    )
+    assert asked(numbers(2), 3, third).sev is Sev.SEV_3, "a number ends it"
+    assert {*asked(numbers(2), 3, third).readings.values()} == {Past(2.0)}
+
+
+def test_a_label_that_is_missing_is_unsure_at_once() -> None:
+    found = review(grader(ERRORS), [subject()], now=at(0))
+    assert found.sev is Sev.SEV_1
+    assert found.observations[0].verdict is not None
+    assert "the alert has no label 'service'" in found.observations[0].verdict.grades[0].why
+
+
+def test_what_is_asked_alike_is_asked_once_and_not_without_end() -> None:
+    alerts = [firing(service=f"s{number // 2}") for number in range(100)]
+    assert queries(grader(ERRORS), alerts[:4]) == ['errors{service="s0"}', 'errors{service="s1"}']
+    assert len(queries(grader(ERRORS), alerts)) == MOST_QUERIES
+    assert queries(grader(WORDS, SLA), alerts) == []
+
+
+@given(
+    number=st.floats(allow_nan=False),
+    problem=st.sampled_from(list(QueryProblem)),
+    minute=st.floats(0, 100),
+)
+def test_what_cannot_be_read_is_never_better_than_what_can(number: float, problem: QueryProblem, minute: float) -> None:
+    readable = asked(numbers(number))
+    gone = asked(QueryAnswer(problem=problem), minute, asked(QueryAnswer(problem=problem), 0, readable))
+    assert worst([readable.sev, gone.sev]) is gone.sev
