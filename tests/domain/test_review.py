@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sevrouter.domain.alert import Alert
 from sevrouter.domain.grading import Grader, GradeReason, Rule
 from sevrouter.domain.observation import Change
 from sevrouter.domain.promql import QueryAnswer, QueryProblem, QueryTemplate, Series
@@ -28,7 +29,7 @@ def grader(*rules: Rule) -> Grader:
 
 def subject(name: str = "Slow", *, start: float = 0, **labels: str) -> Subject:
     """A firing alert under watch."""
-    alert = firing(name, start=start, **labels)
+    alert = Alert(labels={"alertname": name, **labels}, starts_at=at(start))
     return Subject(alert, record_of(alert, incident_id=None, sev=None))
 
 

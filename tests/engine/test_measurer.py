@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sevrouter.domain.promql import QueryProblem, QueryTemplate
 from sevrouter.domain.sev import Sev
 from sevrouter.domain.timed import Count, FiringFor, Query
-from tests.building import RULES, routing, select
+from tests.building import RULES, labelled, over, routing, select
 from tests.domain.building import firing, resolved, watched
 from tests.engine.stage import OPENED, RESOLVED, ROSE
 
@@ -56,11 +56,14 @@ async def test_what_is_no_incident_becomes_one_in_time_and_ends(stage: Stage) ->
 async def test_the_age_of_an_incident_counts_whatever_comes_and_goes_in_it(stage: Stage) -> None:
     rule = watched("open for long", FiringFor(of_incident=True), {Sev.SEV_2: ">= 1h"}, 'slo=~".+"')
     stage.routing = routing(rules=(*RULES, rule))
-    labels = {"severity": "warning", "slo": "latency"}
-    await stage.push(firing("Slow", pod="a", **labels))
+    first, second = (
+        labelled({"alertname": "Slow", "severity": "warning", "slo": "latency", "pod": pod}, start=start)
+        for pod, start in (("a", 0), ("b", 50))
+    )
+    await stage.push(first)
     stage.slack.expect_one(OPENED, Sev.SEV_4)
     await stage.forward(minutes=50)
-    await stage.push(firing("Slow", start=50, pod="b", **labels), resolved("Slow", end=50, pod="a", **labels))
+    await stage.push(second, over(first, minute=50))
     await stage.forward(minutes=10)
     stage.call.expect_one(OPENED, Sev.SEV_2)
     stage.slack.expect_one(ROSE, Sev.SEV_2)
