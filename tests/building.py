@@ -45,6 +45,7 @@ TABLES = (
     "timeline",
     "deliveries",
     "delivery_references",
+    "deployments",
     "quarantine",
 )
 

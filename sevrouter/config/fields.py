@@ -217,6 +217,7 @@ Deadline = Annotated[Duration, _at_least(timedelta(minutes=1), "a minute (1m)")]
 Wait = Annotated[
     Duration, _at_least(timedelta(seconds=1), "a second (1s)"), _at_most(timedelta(hours=1), "an hour (1h)")
 ]
+Window = Annotated[Duration, _at_most(timedelta(days=1), "a day (1d)")]
 Size = Annotated[int, BeforeValidator(_size), _words("^[0-9]+ ?(B|[kKMG]B|[KMG]iB)?$")]
 Url = Annotated[Text, AfterValidator(_url)]
 Phone = Annotated[Text, AfterValidator(_phone)]

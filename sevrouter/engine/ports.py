@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence, Set
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
     from datetime import datetime
 
     from sevrouter.domain.alert import AlertRecord, HistoryEntry
     from sevrouter.domain.delivery import Delivery, DeliveryState, NewDelivery, Outcome, OutcomeReason, Sibling
+    from sevrouter.domain.deployment import Deployment
     from sevrouter.domain.incident import Incident, TimelineEntry
     from sevrouter.domain.routing import Routing
 
@@ -97,6 +98,8 @@ class IncidentsPort(Protocol):
 
     def next_due_at(self) -> datetime | None: ...
 
+    def begun(self, naming: str, *, since: datetime, until: datetime, most: int) -> list[tuple[datetime, Incident]]: ...
+
     def add(self, new: Sequence[Incident]) -> dict[str, int]: ...
 
     def save(self, changed: Sequence[Incident]) -> None: ...
@@ -142,6 +145,18 @@ class OutboxPort(Protocol):
     def expired_leases(self, now: datetime | None, *, most: int) -> list[Delivery]: ...
 
 
+class DeploymentsPort(Protocol):
+    """What went live."""
+
+    def hold(self) -> None: ...
+
+    def find(self, system: str, version: str, *, since: datetime, until: datetime) -> Deployment | None: ...
+
+    def add(self, deployment: Deployment, *, received_at: datetime) -> None: ...
+
+    def recent(self, *, since: datetime, until: datetime) -> Mapping[str, Sequence[Deployment]]: ...
+
+
 class QuarantinePort(Protocol):
     """What could not be read."""
 
@@ -163,6 +178,8 @@ class TransactionPort(Protocol):
     def incidents(self) -> IncidentsPort: ...
     @property
     def outbox(self) -> OutboxPort: ...
+    @property
+    def deployments(self) -> DeploymentsPort: ...
     @property
     def quarantine(self) -> QuarantinePort: ...
     @property

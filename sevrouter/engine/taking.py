@@ -13,6 +13,7 @@ from sevrouter.domain.grading import unreadable_webhook
 from sevrouter.domain.incident import Fold, Incident, IncidentPolicy, Opening, TimelineEntry, fold
 from sevrouter.domain.observation import Change, Observation, closed_until, observe
 from sevrouter.domain.plan import Planned, notice, plan
+from sevrouter.engine.deployments import suspecting
 from sevrouter.engine.lease import Lease, claimed, lease_until
 from sevrouter.engine.ports import ForgottenError
 from sevrouter.engine.tally import Tally
@@ -210,6 +211,7 @@ class Taking:
             now=self._now,
             truncated=self._truncated,
         )
+        folded = suspecting(self._tx, folded, window=self._routing.deployment_window, now=self._now)
         incident, group.planned = plan(folded, self._routing.responses)
         group.folded = replace(folded, incident=incident)
 

@@ -158,7 +158,7 @@ def test_migrate_says_what_it_did(sevrouter: Command, config: Path) -> None:
     ended = sevrouter("migrate")
     assert (ended.code, ended.out) == (
         0,
-        f"applied 0001 first\napplied 0002 several_replicas\n{path}: the schema is current\n",
+        f"applied 0001 first\napplied 0002 several_replicas\napplied 0003 deployments\n{path}: the schema is current\n",
     )
     assert sevrouter("migrate").out == f"{path}: the schema is current\n"
 

@@ -148,6 +148,7 @@ STATE: dict[str, Any] = {
 HISTORY: dict[str, Any] = {"alert_id": 1, "at": 0, "status": "firing", "starts_at": 0, "sev": None, "unsure": False}
 TIMELINE: dict[str, Any] = {"incident_id": 1, "at": 0, "fact": "opened", "details": "{}"}
 REFERENCE: dict[str, Any] = {"incident_id": 1, "integration": "jira", "reference": "OPS-1"}
+DEPLOYMENT: dict[str, Any] = {"system": "checkout", "version": "1", "at": 0, "link": None, "received_at": 0}
 QUARANTINE: dict[str, Any] = {"digest": b"d", "first_at": 0, "last_at": 0, "times": 1, "reason": "", "body": b""}
 
 
@@ -169,6 +170,7 @@ def filled(migrated: Connection) -> Connection:
         ("history", HISTORY),
         ("timeline", TIMELINE),
         ("delivery_references", REFERENCE),
+        ("deployments", DEPLOYMENT),
         ("quarantine", QUARANTINE),
     ):
         insert(migrated, table, row)
@@ -202,6 +204,8 @@ def filled(migrated: Connection) -> Connection:
         ("timeline", TIMELINE | {"incident_id": 99}),
         ("delivery_references", REFERENCE | {"reference": "OPS-2"}),
         ("delivery_references", REFERENCE | {"incident_id": 99}),
+        ("deployments", DEPLOYMENT),
+        ("deployments", DEPLOYMENT | {"at": 1, "version": None}),
         ("quarantine", QUARANTINE),
     ],
 )
