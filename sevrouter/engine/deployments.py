@@ -52,7 +52,9 @@ def suspecting(tx: TransactionPort, folded: Fold, *, window: timedelta, now: dat
     if incident is None or not begins or not window:
         return folded
     recent = tx.deployments.recent(since=now - window, until=now + SHORTLY_AFTER)
-    found = nearby(recent, _names(incident), began_at=now, window=window) if recent else ()
+    if not recent and not incident.evidence.deployments:
+        return folded
+    found = nearby(recent, _names(incident), began_at=now, window=window)
     told = tuple(_entry(each, now) for each in found)
     return Fold(_with(incident, found), (*folded.facts, *told))
 

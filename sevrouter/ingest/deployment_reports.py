@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
+from sevrouter.domain.text import one_line
 from sevrouter.engine.deployments import Report
 from sevrouter.ingest.lenient import Unreadable
 from sevrouter.ingest.moments import FURTHEST_AHEAD, read_moment
@@ -49,7 +50,8 @@ def read_reports(body: bytes, *, received_at: datetime) -> Reports:
     try:
         sent = _reports.decode(body)
     except msgspec.ValidationError as error:
-        raise Unreadable(str(error)) from None
+        # It quotes a key that is not known, however long.
+        raise Unreadable(one_line(str(error))) from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise Unreadable("not valid JSON") from None
     is_list = isinstance(sent, list)

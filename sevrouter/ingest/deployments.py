@@ -41,6 +41,7 @@ class DeploymentsHandler:
         self._refused = metrics.deployments.labels("refused")
         self._clock = clock
         self._admit = admit
+        self._last_refusal: tuple[int, str] | None = None
 
     def add_to(self, application: web.Application) -> None:
         """Add the route."""
@@ -54,6 +55,7 @@ class DeploymentsHandler:
             recorded, is_list = await self._record(body)
         except Refused as refused:
             return self._refuse(request, refused)
+        self._last_refusal = None
         answers = [self._answer(each) for each in recorded]
         status = 201 if any(each.is_new for each in recorded) else 200
         return web.json_response({"deployments": answers} if is_list else answers[0], status=status)
@@ -88,7 +90,11 @@ class DeploymentsHandler:
 
     def _refuse(self, request: web.Request, refused: Refused) -> web.Response:
         self._refused.inc()
-        log.warning("deployment_refused", status=refused.status, reason=refused.reason, sender=request.remote)
+        # A sender that is refused comes again and again; its first refusal says it all.
+        again = self._last_refusal == (refused.status, refused.reason)
+        self._last_refusal = (refused.status, refused.reason)
+        line = log.debug if again else log.warning
+        line("deployment_refused", status=refused.status, reason=refused.reason, sender=request.remote)
         return refusing(web.json_response({"error": refused.reason}, status=refused.status))
 
 

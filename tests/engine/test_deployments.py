@@ -12,10 +12,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from sevrouter.domain.sev import Sev
+from sevrouter.store.deployments import Deployments
 from tests.building import counts, labelled, over, select
 from tests.engine.stage import OPENED, REOPENED, RESOLVED, ROSE, critical, warning
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from sevrouter.domain.deployment import Deployment
     from sevrouter.domain.incident import TimelineEntry
     from tests.engine.stage import Stage
 
@@ -111,12 +116,25 @@ async def test_what_reopens_is_seen_from_when_it_reopens(stage: Stage) -> None:
     assert await suspects(stage) == [("2.14.0", 0), ("2.15.0", 3)]
 
 
-async def test_what_repeats_or_goes_on_is_not_looked_at_again(stage: Stage) -> None:
-    await stage.push(warning())
-    stage.slack.expect_one(OPENED)
-    before = await counts(stage.store)
-    await stage.push(warning())
-    assert await counts(stage.store) == before
+async def test_deployments_are_read_once_for_all_that_begins_and_never_for_what_goes_on(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[object] = []
+    between = Deployments._between
+
+    def noted(self: Deployments, *period: datetime) -> Mapping[str, Sequence[Deployment]]:
+        reads.append(period)
+        return between(self, *period)
+
+    monkeypatch.setattr(Deployments, "_between", noted)
+    await stage.push(warning("One"), warning("Two"), warning("Three"))
+    stage.slack.expect(OPENED, OPENED, OPENED)
+    assert len(reads) == 1
+    await stage.push(warning("One"), over(warning("Two")))
+    await stage.push(critical("One"))
+    stage.call.expect_one(OPENED)
+    stage.slack.expect_one(ROSE)
+    assert len(reads) == 1
 
 
 async def test_a_deployment_that_is_reported_late_is_told_to_the_timeline_and_to_the_next_notice(stage: Stage) -> None:
@@ -174,6 +192,30 @@ async def test_of_many_reports_the_newest_three_are_named(stage: Stage) -> None:
     await stage.deployed("v0", minutes_ago=0.5)
     held = (await stage.incident()).evidence.deployments
     assert [each.version for each in held] == ["v0", "v1", "v2"]
+
+
+async def test_a_late_report_takes_the_place_of_none_that_is_newer_and_leaves_the_older_ones(stage: Stage) -> None:
+    await stage.deployed("old", minutes_ago=25)
+    await stage.push(warning())
+    stage.slack.expect_one(OPENED)
+    stage.clock.forward(minutes=5)
+    await stage.deployed("v2", minutes_ago=3)
+    assert [each.version for each in (await stage.incident()).evidence.deployments] == ["v2", "old"]
+    for number in (3, 4):
+        await stage.deployed(f"v{number}", minutes_ago=5 - number)
+    told = await suspects(stage)
+    await stage.deployed("v1", minutes_ago=35)
+    assert await suspects(stage) == told == [("old", 25), ("v2", -2), ("v3", -3), ("v4", -4)]
+
+
+async def test_what_began_twice_is_told_once_as_seen_from_the_last_time(stage: Stage) -> None:
+    await stage.push(warning())
+    await stage.push(over(warning()))
+    await stage.forward(minutes=8)
+    await stage.push(labelled(dict(warning().labels), start=8))
+    stage.slack.expect(OPENED, RESOLVED, REOPENED)
+    await stage.deployed("2.14.0", minutes_ago=12)
+    assert await suspects(stage) == [("2.14.0", 12)]
 
 
 @pytest.mark.parametrize(("minutes", "is_new"), [(0, False), (10, False), (10.01, True)])

@@ -149,6 +149,16 @@ async def test_what_cannot_be_understood_is_refused_whole(door: Door) -> None:
     assert door.stage.metric("deployments_total", result="refused") == 1
 
 
+async def test_a_sender_that_is_refused_again_and_again_is_logged_once(door: Door) -> None:
+    wrong = CHECKOUT | {"x" * 5_000: "1"}
+    with capture_logs() as lines:
+        for body in (wrong, wrong, CHECKOUT, wrong):
+            await door.report(body)
+    refused = [line for line in lines if line["event"] == "deployment_refused"]
+    assert [line["log_level"] for line in refused] == ["warning", "debug", "warning"]
+    assert max(len(line["reason"]) for line in refused) <= 300
+
+
 TOKEN = Credentials(bearer_tokens=(lambda: "secret",))
 
 
@@ -205,15 +215,20 @@ async def test_while_we_stop_nothing_is_taken(door: Door) -> None:
     assert (await door.report(CHECKOUT))[0] == 503
 
 
-@pytest.mark.parametrize("error", [StoreUnavailableError("disk full"), ZeroDivisionError("ours")])
+@pytest.mark.parametrize(
+    ("error", "is_ours"), [(StoreUnavailableError("disk full"), False), (ZeroDivisionError("of ours"), True)]
+)
 async def test_what_cannot_be_stored_is_asked_for_again(
-    door: Door, monkeypatch: pytest.MonkeyPatch, error: Exception
+    door: Door, monkeypatch: pytest.MonkeyPatch, error: Exception, *, is_ours: bool
 ) -> None:
     async def away(_work: object) -> None:
         raise error
 
     monkeypatch.setattr(door.store, "write", away)
-    status, answer = await door.report(CHECKOUT)
+    with capture_logs() as lines:
+        status, answer = await door.report(CHECKOUT)
     assert (status, "send it again" in answer["error"]) == (503, True)
+    assert ("disk full" in answer["error"]) is not is_ours
+    assert ("deployment_not_stored" in [line["event"] for line in lines]) is is_ours
     assert door.stage.metric("deployments_total", result="refused") == 1
     assert door.stage.metric("deployments_total", result="new") == 0

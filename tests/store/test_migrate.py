@@ -95,6 +95,15 @@ def test_a_newer_database_is_refused(migrated: Connection) -> None:
         migrate(migrated, now=NOW)
 
 
+@pytest.mark.parametrize("known", range(1, len(all_migrations())))
+def test_a_program_of_an_older_schema_goes_on(
+    migrated: Connection, monkeypatch: pytest.MonkeyPatch, known: int
+) -> None:
+    older = all_migrations()[:known]
+    monkeypatch.setattr("sevrouter.store.migrate.all_migrations", lambda: older)
+    assert migrate(migrated, now=NOW) == []
+
+
 def test_a_database_that_is_refused_is_let_go_of(database: Path) -> None:
     migrate_file(database)
     raw = pysqlite3.dbapi2.connect(str(database))
