@@ -30,6 +30,7 @@ from sevrouter.config import (
 )
 from sevrouter.domain.delivery import INTEGRATIONS
 from sevrouter.engine.asking import Asker
+from sevrouter.engine.deployments import DeploymentLog
 from sevrouter.engine.dispatcher import Dispatcher
 from sevrouter.engine.intake import Intake
 from sevrouter.engine.janitor import Janitor
@@ -37,6 +38,7 @@ from sevrouter.engine.lane import Route
 from sevrouter.engine.measurer import Measurer
 from sevrouter.engine.watcher import Watcher
 from sevrouter.ingest.authentication import Credentials
+from sevrouter.ingest.deployments import DeploymentsHandler
 from sevrouter.ingest.webhook import Refused, WebhookHandler
 from sevrouter.notifiers import console, jira, pagerduty, slack
 from sevrouter.notifiers.http import Transport, open_transport
@@ -183,6 +185,7 @@ async def serve(configuration: Configuration, options: Options) -> None:
             max_body=configuration.webhook.max_body,
             is_draining=draining.is_set,
         )
+        deployments = DeploymentLog(store, lambda: keeper.configuration.routing, metrics)
 
         def apply(new: Configuration) -> None:
             dispatcher.route(_routes(new, transports, shadow=options.shadow))
@@ -209,6 +212,7 @@ async def serve(configuration: Configuration, options: Options) -> None:
 
         server = web.Application()
         server.router.add_route("*", "/webhook", webhook.handle)
+        DeploymentsHandler(deployments, metrics, clock=utc_now, admit=webhook.admit).add_to(server)
         _operations(store, metrics, keeper, webhook, draining).add_to(server)
         await _listen(stack, server, options)
 

@@ -46,6 +46,7 @@ TABLES = (
     "timeline",
     "deliveries",
     "delivery_references",
+    "deployments",
     "quarantine",
 )
 

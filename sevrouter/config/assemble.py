@@ -82,6 +82,7 @@ def _routing(root: schema.Root, config_hash: str) -> Routing:
         ),
         responses=root.responses,
         give_up_after=root.delivery.give_up_after,
+        deployment_window=root.deployments.window,
         config_hash=config_hash,
     )
 

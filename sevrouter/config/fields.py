@@ -241,6 +241,7 @@ Wait = Annotated[
 Interval = Wait
 QueryText = Annotated[QueryTemplate, PlainValidator(_query), WithJsonSchema({"type": "string"})]
 Whole = Annotated[float, BeforeValidator(_whole), _words("^[0-9]+(.[0-9]+)?$")]
+Window = Annotated[Duration, _at_most(timedelta(days=1), "a day (1d)")]
 Size = Annotated[int, BeforeValidator(_size), _words("^[0-9]+ ?(B|[kKMG]B|[KMG]iB)?$")]
 Url = Annotated[Text, AfterValidator(_url)]
 Phone = Annotated[Text, AfterValidator(_phone)]

@@ -29,6 +29,7 @@ from sevrouter.config.fields import (
     Text,
     UnmatchedSev,
     Whole,
+    Window,
 )
 from sevrouter.config.problem import FieldError, did_you_mean
 from sevrouter.config.storage import Store
@@ -164,6 +165,16 @@ class Incidents(Section):
     )
 
 
+class Deployments(Section):
+    """What is said of deployments that are reported to us."""
+
+    window: Window = Field(
+        timedelta(minutes=30),
+        description="A duration, at most 1d. Default: 30m. An incident that begins this soon after a deployment of its "
+        "system says so, with a hint to roll back; 0s turns that off.",
+    )
+
+
 class System(Section):
     """Something that alerts speak of. The first system that matches is the affected one."""
 
@@ -224,6 +235,9 @@ class Root(Section):
     incidents: Incidents = Field(Incidents(), description="What is one incident. Default: as its fields say.")
     responses: Annotated[dict[SevName, Annotated[tuple[Text, ...], AfterValidator(_told_once)]], NOT_EMPTY] = Field(
         description="The integrations that each SEV asks for: call, slack, jira. Required."
+    )
+    deployments: Deployments = Field(
+        Deployments(), description="What is said of recent deployments. Default: as its field says."
     )
     systems: tuple[System, ...] = Field(
         (), description="What is affected, and whose it is; the first match counts. Default: none."

@@ -30,8 +30,9 @@ class Notice(Struct, frozen=True, kw_only=True, gc=False):
     """What there is to tell, as it was decided; everything in it is plain text that nobody has escaped.
 
     `previous_sev` is what the incident was, where a rise caused this. `title` is one clean line. `why` explains
-    the SEV, the deciding rule first. `links` hold checked http(s) addresses by what they lead to. `key` is unique
-    to this incident for ever, also where a database is new.
+    the SEV, the deciding rule first. `deployments` say which ones it may come from, the newest first. `links` hold
+    checked http(s) addresses by what they lead to. `key` is unique to this incident for ever, also where a database
+    is new. Another version may write a notice, or read ours: what is new here needs a default.
     """
 
     kind: NoticeKind
@@ -47,6 +48,7 @@ class Notice(Struct, frozen=True, kw_only=True, gc=False):
     why: tuple[str, ...]
     labels: Mapping[str, str] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
+    deployments: tuple[str, ...] = ()
     opened_at: datetime
     at: datetime
     firing: int

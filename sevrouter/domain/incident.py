@@ -17,6 +17,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from sevrouter.domain.alert import Alert, AlertStatus
+from sevrouter.domain.deployment import NearbyDeployment
 from sevrouter.domain.grading import Verdict
 from sevrouter.domain.labels import pairs_digest
 from sevrouter.domain.observation import Change, Observation
@@ -55,6 +56,7 @@ class Fact(enum.Enum):
     TRUNCATED = "truncated"
     RESOLVED = "resolved"
     REOPENED = "reopened"
+    DEPLOYMENT_NEARBY = "deployment_nearby"
     DELIVERED = "delivered"
     DELIVERY_RETRIED = "delivery_retried"
     DELIVERY_UNKNOWN = "delivery_unknown"
@@ -110,11 +112,15 @@ class IncidentPolicy:
 
 
 class Evidence(Struct, frozen=True, kw_only=True, gc=False):
-    """The alert and the verdict that set an incident's SEV, and the configuration that they were graded by."""
+    """The alert and the verdict that set an incident's SEV, and the configuration that they were graded by.
+
+    `deployments` are those that the incident began near, the newest first.
+    """
 
     alert: Alert
     verdict: Verdict
     config_hash: str
+    deployments: tuple[NearbyDeployment, ...] = ()
 
 
 class Incident(Struct, frozen=True, kw_only=True, gc=False):
@@ -248,7 +254,8 @@ def _rise(
     if not candidates:
         return incident, []
     decisive, sev = _decisive(candidates)
-    evidence = _evidence(decisive, config_hash)
+    # Who is called for a rise has to hear of a deployment too.
+    evidence = replace(_evidence(decisive, config_hash), deployments=incident.evidence.deployments)
     if sev.is_worse_than(incident.sev):
         details = {"from": str(incident.sev)} | _because(sev, evidence)
         risen = replace(incident, sev=sev, unsure=evidence.verdict.unsure, evidence=evidence)

@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sevrouter.domain.delivery import Notice, NoticeKind
+from sevrouter.domain.deployment import links_to
 from sevrouter.domain.explanation import headline, safe_links, why
 from sevrouter.domain.incident import Fact, Fold, Incident
 from sevrouter.domain.sev import Sev
@@ -64,6 +65,8 @@ def incident_key(incident: Incident) -> str:
 def notice(before: Incident | None, incident: Incident, kind: NoticeKind, *, now: datetime) -> Notice:
     """What there is to tell of a stored incident; `before` is what it was, None where there was none."""
     evidence = incident.evidence
+    # What is over is nothing to roll back.
+    deployments = () if kind is NoticeKind.RESOLVED else evidence.deployments
     has_risen = before is not None and before.is_open and incident.sev.is_worse_than(before.sev)
     assert incident.id is not None
     return Notice(
@@ -79,7 +82,9 @@ def notice(before: Incident | None, incident: Incident, kind: NoticeKind, *, now
         owner=incident.owner,
         why=why(evidence.verdict),
         labels=shown_labels(evidence.alert.labels),
-        links=safe_links(evidence.alert),
+        # First where some integration has room for a few only: a rollback is what helps at once.
+        links=links_to(deployments) | safe_links(evidence.alert),
+        deployments=tuple(each.hint for each in deployments),
         opened_at=incident.opened_at,
         at=now,
         firing=incident.firing,

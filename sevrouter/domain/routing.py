@@ -13,11 +13,15 @@ from sevrouter.domain.plan import Responses
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routing:
-    """Rules, identity, ownership and responses. `give_up_after` is when an undelivered delivery is dead."""
+    """Rules, identity, ownership and responses. `give_up_after` is when an undelivered delivery is dead.
+
+    `deployment_window` is how long after a deployment an incident may come from it; zero is never.
+    """
 
     grader: Grader
     incidents: IncidentPolicy
     ownership: Ownership
     responses: Responses
     give_up_after: timedelta
+    deployment_window: timedelta = timedelta(minutes=30)
     config_hash: str

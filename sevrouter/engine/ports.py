@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from sevrouter.domain.review import Readings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence, Set
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 
     from sevrouter.domain.alert import Alert, AlertRecord, HistoryEntry
     from sevrouter.domain.delivery import Delivery, DeliveryState, NewDelivery, Outcome, OutcomeReason, Sibling
+    from sevrouter.domain.deployment import Deployment
     from sevrouter.domain.incident import Incident, TimelineEntry
     from sevrouter.domain.promql import QueryAnswer
     from sevrouter.domain.routing import Routing
@@ -109,6 +110,8 @@ class IncidentsPort(Protocol):
 
     def next_due_at(self) -> datetime | None: ...
 
+    def begun(self, naming: str, *, since: datetime, until: datetime, most: int) -> list[tuple[datetime, Incident]]: ...
+
     def add(self, new: Sequence[Incident]) -> dict[str, int]: ...
 
     def save(self, changed: Sequence[Incident]) -> None: ...
@@ -186,6 +189,18 @@ class WatchesPort(Protocol):
     def next_due_at(self) -> datetime | None: ...
 
 
+class DeploymentsPort(Protocol):
+    """What went live."""
+
+    def hold(self) -> None: ...
+
+    def find(self, system: str, version: str, *, since: datetime, until: datetime) -> Deployment | None: ...
+
+    def add(self, deployment: Deployment, *, received_at: datetime) -> None: ...
+
+    def recent(self, *, since: datetime, until: datetime) -> Mapping[str, Sequence[Deployment]]: ...
+
+
 class QuarantinePort(Protocol):
     """What could not be read."""
 
@@ -209,6 +224,8 @@ class TransactionPort(Protocol):
     def outbox(self) -> OutboxPort: ...
     @property
     def watches(self) -> WatchesPort: ...
+    @property
+    def deployments(self) -> DeploymentsPort: ...
     @property
     def quarantine(self) -> QuarantinePort: ...
     @property

@@ -13,6 +13,7 @@ from sevrouter.domain.grading import unreadable_webhook
 from sevrouter.domain.incident import Fold, Incident, IncidentPolicy, Opening, TimelineEntry, fold
 from sevrouter.domain.observation import Change, Observation, observe
 from sevrouter.domain.plan import Planned, notice, plan
+from sevrouter.engine.deployments import suspecting
 from sevrouter.engine.entries import content_entry, entry, is_watched, placed_entry
 from sevrouter.engine.lease import Lease, claimed, lease_until
 from sevrouter.engine.ports import ForgottenError
@@ -229,6 +230,7 @@ class Taking:
             now=self._now,
             truncated=self._truncated,
         )
+        folded = suspecting(self._tx, folded, window=self._routing.deployment_window, now=self._now)
         incident, group.planned = plan(folded, self._routing.responses)
         group.folded = replace(folded, incident=incident)
 

@@ -70,7 +70,7 @@ class WebhookHandler:
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one request to the webhook's path, by whatever method."""
         try:
-            self._check(request)
+            self.admit(request, max_body=self.max_body)
             async with AsyncExitStack() as turn:
                 body = await self._body(request, turn)
                 with self._hold(len(body)):
@@ -87,9 +87,10 @@ class WebhookHandler:
         if reason is not None:
             raise Refused(401, f"authorization is {reason}")
 
-    def _check(self, request: web.Request) -> None:
+    def admit(self, request: web.Request, *, max_body: int) -> None:
+        """Raise Refused unless the request, of which only the head is looked at, may change something now."""
         if request.method != "POST":
-            raise Refused(405, "send a webhook by POST")
+            raise Refused(405, "send it by POST")
         self.authorise(request)
         if self._is_draining():
             raise Refused(503, "shutting down")
@@ -97,8 +98,8 @@ class WebhookHandler:
             raise Refused(415, "a Content-Encoding is not accepted")
         if request.content_type.startswith("multipart/"):
             raise Refused(415, "send JSON, not multipart")
-        if request.content_length is not None and request.content_length > self.max_body:
-            raise Refused(413, f"larger than {self.max_body} bytes")
+        if request.content_length is not None and request.content_length > max_body:
+            raise Refused(413, f"larger than {max_body} bytes")
 
     async def _body(self, request: web.Request, turn: AsyncExitStack) -> bytes | bytearray:
         body, is_huge = bytearray(), False
@@ -184,15 +185,19 @@ class WebhookHandler:
         self._last_refusal = (refused.status, refused.reason)
         line = log.debug if again else log.error
         line("webhook_refused", status=refused.status, reason=refused.reason, sender=request.remote)
-        response = web.Response(status=refused.status, text=refused.reason + "\n")
-        if refused.status == 401:
-            response.headers["WWW-Authenticate"] = 'Bearer realm="sevrouter", Basic realm="sevrouter"'
-        if refused.status == 405:
-            response.headers["Allow"] = "POST"
-        if refused.status in (400, 408, 413, 415):
-            # The rest of a body that nobody reads must not hold the connection.
-            response.force_close()
-        return response
+        return refusing(web.Response(status=refused.status, text=refused.reason + "\n"))
+
+
+def refusing(response: web.Response) -> web.Response:
+    """An answer to a request that is refused, with what its status asks for."""
+    if response.status == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="sevrouter", Basic realm="sevrouter"'
+    if response.status == 405:
+        response.headers["Allow"] = "POST"
+    if response.status in (400, 408, 413, 415):
+        # The rest of a body that nobody reads must not hold the connection.
+        response.force_close()
+    return response
 
 
 def _quarantined(rejected: Sequence[Rejected]) -> tuple[str, bytes] | None:

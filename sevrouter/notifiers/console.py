@@ -96,6 +96,7 @@ class Console:
 def _body(notice: Notice) -> Iterator[str]:
     yield "  " + " · ".join(f"{name}: {one_line(value, 80)}" for name, value in facts(notice).items())
     yield from (f"  because {one_line(line, 500)}" for line in notice.why)
+    yield from (f"  {one_line(line, 500)}" for line in notice.deployments)
     yield from (f"  | {line}" for line in many_lines(notice.description, 2_000).splitlines())
     yield from (f"  {name}: {url}" for name, url in notice.links.items())
     yield f"  {origin(notice)}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sevrouter.domain.delivery import NoticeKind
 from sevrouter.domain.text import one_line
 from sevrouter.notifiers import adf
-from sevrouter.notifiers.wording import facts, instant, origin, state_of
+from sevrouter.notifiers.wording import DEPLOYED, facts, instant, origin, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,10 +64,11 @@ def marker(delivery: Delivery) -> str:
 
 def _explanation(notice: Notice) -> Iterator[adf.Node]:
     yield adf.bullets(adf.paragraph(adf.text(f"{name}: {value}")) for name, value in facts(notice).items())
-    # Jira refuses a document with an empty text or list in it.
-    if why := [line for line in notice.why if line]:
-        yield adf.heading("Why")
-        yield adf.bullets(adf.paragraph(adf.text(line)) for line in why)
+    for name, told in ((DEPLOYED, notice.deployments), ("Why", notice.why)):
+        # Jira refuses a document with an empty text or list in it.
+        if lines := [line for line in told if line]:
+            yield adf.heading(name)
+            yield adf.bullets(adf.paragraph(adf.text(line)) for line in lines)
     if notice.links:
         yield adf.heading("Links")
         yield adf.bullets(adf.paragraph(adf.text(name, link=url)) for name, url in notice.links.items())

@@ -16,7 +16,7 @@ from sevrouter.domain.sev import Sev
 from sevrouter.domain.text import one_line
 from sevrouter.notifiers.answers import Answer, Meaning, Statuses, judge
 from sevrouter.notifiers.redaction import read_secret
-from sevrouter.notifiers.wording import facts, origin
+from sevrouter.notifiers.wording import DEPLOYED, facts, origin
 
 if TYPE_CHECKING:
     from sevrouter.domain.delivery import Delivery, Notice, Outcome
@@ -107,6 +107,7 @@ def _payload(notice: Notice) -> dict[str, object]:
 def _details(notice: Notice) -> dict[str, object]:
     return {
         **facts(notice),
+        **({DEPLOYED: list(notice.deployments)} if notice.deployments else {}),
         "Why": list(notice.why),
         "Incident": origin(notice),
         "Description": notice.description,
@@ -119,7 +120,7 @@ def _fitted(whole: dict[str, object]) -> dict[str, object]:
     payload = whole["payload"]
     assert isinstance(payload, dict)
     details = payload["custom_details"]
-    for name in ("Labels", "Description", "Why"):
+    for name in ("Labels", "Description", "Why", DEPLOYED):
         if len(json.dumps(whole)) <= LARGEST_EVENT:
             break
         details = details | {name: "left out: too long"}

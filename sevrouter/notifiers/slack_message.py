@@ -13,7 +13,7 @@ from slack_sdk.models.blocks import ContextBlock, HeaderBlock, MarkdownTextObjec
 from sevrouter.domain.delivery import NoticeKind
 from sevrouter.domain.sev import Sev
 from sevrouter.domain.text import ELLIPSIS, shorten
-from sevrouter.notifiers.wording import facts, origin, state_of
+from sevrouter.notifiers.wording import DEPLOYED, facts, origin, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,8 @@ LONGEST_SECTION = 3_000
 LONGEST_DESCRIPTION = 1_500
 # All blocks together have a limit that is nowhere written down, at about 13,000 characters.
 LONGEST_LABELS = 2_000
-LONGEST_LINKS = 3
+LONGEST_DEPLOYMENTS = 600
+LONGEST_LINKS = 5_200
 
 _USER = re.compile(r"[UW][A-Z0-9]+", re.ASCII)
 _USER_GROUP = re.compile(r"S[A-Z0-9]+", re.ASCII)
@@ -96,6 +97,8 @@ def _is_urgent(notice: Notice) -> bool:
 
 
 def _explanation(notice: Notice) -> Iterator[Block]:
+    if notice.deployments:
+        yield _section("\n".join([DEPLOYED, *notice.deployments]), LONGEST_DEPLOYMENTS)
     if notice.why:
         yield _section("\n".join(["Why", *notice.why]))
     if notice.description:
@@ -104,9 +107,11 @@ def _explanation(notice: Notice) -> Iterator[Block]:
         labels = "\n".join(f"{name} = {value}" for name, value in notice.labels.items())
         yield _section(f"Labels\n{labels}", LONGEST_LABELS)
     # An address cannot be cut, so each has a section of its own.
-    for name, url in list(notice.links.items())[:LONGEST_LINKS]:
+    room = LONGEST_LINKS
+    for name, url in notice.links.items():
         link = f"<{inert(url, LONGEST_SECTION)}|{inert(name, 75)}>"
-        if len(link) <= LONGEST_SECTION:
+        if len(link) <= min(room, LONGEST_SECTION):
+            room -= len(link)
             yield SectionBlock(text=MarkdownTextObject(text=link, verbatim=True))
 
 

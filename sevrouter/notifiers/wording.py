@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from sevrouter.domain.delivery import Notice
 
 
+# What the deployments that it may come from are listed under.
+DEPLOYED = "Deployed recently"
+
+
 def state_of(notice: Notice) -> str:
     """What happened, in two or three words."""
     match notice.kind:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import replace
-from sqlalchemy import bindparam, func, select, text
+from sqlalchemy import bindparam, func, or_, select, text
 
 from sevrouter.domain.incident import Fact, Incident, IncidentState, TimelineEntry
 from sevrouter.store.chunks import chunks
@@ -60,6 +60,7 @@ _LAST_BY_KEY = (
 )
 # Written as the index is, or SQLite would not take it and read every incident there ever was.
 _truncated = select(incidents.c.id).where(text("truncated")).limit(1)
+_BEGINS = text("timeline.fact IN ('opened', 'reopened')")
 
 
 class Incidents:
@@ -200,6 +201,24 @@ class Incidents:
             forget_ordered_ids(self._memory)
         found = [self._read_row({**row}) for row in rows]
         self._read.update((each.id or 0, each) for each in found)
+        return found
+
+    def begun(self, naming: str, *, since: datetime, until: datetime, most: int) -> list[tuple[datetime, Incident]]:
+        """Incidents that opened or reopened then, and when; those of a system, or that may name it. The last first."""
+        self._flush_all()
+        named = incidents.c.evidence.contains(encode(naming).decode(), autoescape=True)
+        statement = (
+            select(timeline.c.at.label("begun_at"), incidents)
+            .join_from(timeline, incidents, incidents.c.id == timeline.c.incident_id)
+            .where(_BEGINS, timeline.c.at.between(since, until), or_(incidents.c.system == naming, named))
+            .order_by(timeline.c.at.desc())
+            .limit(most)
+        )
+        rows = self._connection.execute(statement.with_for_update(of=incidents)).mappings().all()
+        if self._is_shared:
+            forget_ordered_ids(self._memory)
+        found = [(row["begun_at"], self._read_row({**row})) for row in rows]
+        self._read.update((each.id or 0, each) for _, each in found)
         return found
 
     def next_due_at(self) -> datetime | None:

@@ -18,6 +18,7 @@ from sevrouter.store.tables import (
     alerts,
     deliveries,
     delivery_references,
+    deployments,
     history,
     incidents,
     migrations,
@@ -34,7 +35,18 @@ if TYPE_CHECKING:
     from sevrouter.store.database import Database
 
 # What a row refers to comes before it.
-TABLES = (incidents, watches, alerts, alert_states, history, timeline, deliveries, delivery_references, quarantine)
+TABLES = (
+    incidents,
+    watches,
+    alerts,
+    alert_states,
+    history,
+    timeline,
+    deliveries,
+    delivery_references,
+    deployments,
+    quarantine,
+)
 # Rows that are read and that are written at once, and the size in letters and bytes at which it is fewer: a row may
 # hold a whole webhook.
 _READ = 100

@@ -170,6 +170,16 @@ delivery_references = Table(
     Column("reference", Text, nullable=False),
 )  # fmt: skip
 
+deployments = Table(
+    "deployments", metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("system", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("link", Text),
+    Column("received_at", Moment, nullable=False),
+)  # fmt: skip
+
 quarantine = Table(
     "quarantine", metadata,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, func, insert, select
 
 from sevrouter.store.alerts import Alerts
+from sevrouter.store.deployments import Deployments
 from sevrouter.store.incidents import Incidents
 from sevrouter.store.outbox import Outbox
 from sevrouter.store.quarantine import Quarantine
@@ -38,6 +39,7 @@ class Transaction:
         self._outbox = Outbox(connection, memory, self.flush)
         self._retention = Retention(connection, memory)
         self.watches = Watches(connection, self.flush)
+        self.deployments = Deployments(connection)
         self.quarantine = Quarantine(connection)
 
     @property

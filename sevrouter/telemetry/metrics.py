@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 OUTCOMES = ("delivered", "retry", "unknown", "rejected", "expired", "superseded", "shadowed")
+DEPLOYMENT_RESULTS = ("new", "known", "refused")
 WEBHOOK_CODES = ("200", "400", "401", "405", "408", "413", "415", "503")
 # Seconds; a call is promised within one when idle and five in a storm.
 LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
@@ -61,6 +62,10 @@ class Metrics:
             "Webhook bodies, or alerts in them, that could not be read.",
             registry=registry,
         )
+        self.deployments = Counter(
+            "sevrouter_deployments", "Deployments that were reported, and requests for that which were refused.",
+            ["result"], registry=registry,
+        )  # fmt: skip
         self.incidents = Gauge("sevrouter_incidents", "Incidents that are stored.", ["sev", "state"], registry=registry)
         self.deliveries = Counter(
             "sevrouter_deliveries", "Attempts to deliver, and what came of them.", ["integration", "outcome"],
@@ -98,6 +103,8 @@ class Metrics:
     def _initialise(self) -> None:
         for code in WEBHOOK_CODES:
             self.webhooks.labels(code)
+        for result in DEPLOYMENT_RESULTS:
+            self.deployments.labels(result)
         for status in AlertStatus:
             self.alerts.labels(status.value)
         self.firing = self.alerts.labels(AlertStatus.FIRING.value)

@@ -158,7 +158,10 @@ def test_migrate_says_what_it_did(sevrouter: Command, config: Path) -> None:
     ended = sevrouter("migrate")
     assert (ended.code, ended.out) == (
         0,
-        f"applied 0001 first\napplied 0002 several_replicas\napplied 0003 watches\n{path}: the schema is current\n",
+        (
+            "applied 0001 first\napplied 0002 several_replicas\napplied 0003 watches\napplied 0004 deployments\n"
+            f"{path}: the schema is current\n"
+        ),
     )
     assert sevrouter("migrate").out == f"{path}: the schema is current\n"
 

@@ -50,6 +50,7 @@ async def _be_busy(path: Path) -> None:
     stage = Stage(SqliteStore.open(path))
     stage.open_lanes()
     stage.slack.answers(Rejected(OutcomeReason.REFUSED, "no such channel"))
+    await stage.deployed("2.14.0")
     await stage.push(DOWN)
     await stage.push(BUG, quarantined=("no JSON", b"\0\xff"))
     await stage.push(over(BUG))

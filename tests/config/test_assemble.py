@@ -82,6 +82,7 @@ integrations:
     labels: [sev, router]
 history: {retention: 90d}
 delivery: {give_up_after: 2h}
+deployments: {window: 0s}
 webhook:
   max_body: 1MiB
   auth: {bearer_tokens: [one, two], basic: {username: am, passwords: [p]}}
@@ -124,6 +125,7 @@ def test_the_routing_is_what_is_written(whole: Configuration) -> None:
         Sev.SEV_1: ("call", "slack"), Sev.SEV_2: ("call",), Sev.SEV_3: ("slack",), Sev.SEV_5: ("jira",),
     }  # fmt: skip
     assert routing.give_up_after == timedelta(hours=2)
+    assert routing.deployment_window == timedelta(0)
     assert routing.ownership.of({"service": "checkout"}) == Owned("checkout", "payments")
     assert routing.ownership.of({}) == Owned(None, "platform")
 
@@ -168,6 +170,7 @@ def test_what_is_not_written_has_its_default(write: Write, smallest: str) -> Non
     assert bare.routing.incidents.resolve_after == timedelta(minutes=5)
     assert bare.routing.incidents.reopen_within == timedelta(hours=4)
     assert bare.routing.give_up_after == timedelta(hours=24)
+    assert bare.routing.deployment_window == timedelta(minutes=30)
     assert bare.retention == timedelta(days=35)
     assert bare.webhook.max_body == 256 * 2**20
     assert (bare.webhook.bearer_tokens, bare.webhook.basic_username, bare.webhook.basic_passwords) == ((), None, ())

@@ -235,6 +235,7 @@ def test_two_fields_may_name_one_file(write: Write, smallest: str) -> None:
     [
         ("history: {retention: 1d}", "history: {retention: 23h59m}", "is shorter than a day (1d)"),
         ("delivery: {give_up_after: 1m}", "delivery: {give_up_after: 59s}", "is shorter than a minute (1m)"),
+        ("deployments: {window: 1d}", "deployments: {window: 24h1s}", "is longer than a day (1d)"),
         ("webhook: {max_body: 64KiB}", "webhook: {max_body: 65535}", "is not between 64KiB and 4GiB"),
         ("webhook: {max_body: 4GiB}", "webhook: {max_body: 5GiB}", "is not between 64KiB and 4GiB"),
         ("people: {a: {phone: '+1234567'}}", "people: {a: {phone: '+123456'}}", "is not a phone number"),

@@ -80,6 +80,7 @@ def test_the_annotated_example_shows_the_defaults_that_it_claims() -> None:
     assert example.routing.incidents == bare.routing.incidents
     assert example.routing.grader.unmatched is bare.routing.grader.unmatched
     assert example.routing.give_up_after == bare.routing.give_up_after
+    assert example.routing.deployment_window == bare.routing.deployment_window
     assert example.retention == bare.retention
     assert example.webhook.max_body == bare.webhook.max_body
     assert example.store == bare.store

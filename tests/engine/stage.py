@@ -13,6 +13,7 @@ from sevrouter.domain.backoff import Schedule
 from sevrouter.domain.delivery import Delivered, NoticeKind
 from sevrouter.domain.promql import QueryAnswer, QueryProblem, Series
 from sevrouter.engine.asking import Asker
+from sevrouter.engine.deployments import DeploymentLog, Report
 from sevrouter.engine.dispatcher import Dispatcher
 from sevrouter.engine.intake import Intake, Unread, Webhook
 from sevrouter.engine.lane import Route
@@ -149,6 +150,7 @@ class Stage:
             due=self.watcher.wake,
             watched=self.measurer.wake,
         )
+        self.deployments = DeploymentLog(store, lambda: self.routing, self.metrics)
 
     @property
     def recipients(self) -> list[Recipient]:
@@ -169,6 +171,13 @@ class Stage:
         """A webhook, and all that is delivered because of it."""
         await self.take(*alerts, truncated=truncated, quarantined=quarantined)
         await self.idle()
+
+    async def deployed(self, version: str, system: str = "checkout", *, minutes_ago: float | None = None) -> bool:
+        """A deployment is reported, with its time or without; whether it is new."""
+        now = self.clock()
+        at = None if minutes_ago is None else now - timedelta(minutes=minutes_ago)
+        (recorded,) = await self.deployments.record([Report(system, version, at)], now=now)
+        return recorded.is_new
 
     async def forward(self, *, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
         """Let time pass, and let everything happen that is due then."""

@@ -13,6 +13,8 @@ from aiohttp import web
 
 from sevrouter.app import Options, _listen
 from sevrouter.ingest.authentication import Credentials
+from sevrouter.ingest.deployments import PATH as DEPLOYMENTS
+from sevrouter.ingest.deployments import DeploymentsHandler
 from sevrouter.ingest.webhook import WebhookHandler
 from tests.building import select
 from tests.engine.stage import PATIENCE, Stage
@@ -29,7 +31,10 @@ MAX_BODY = 8_000_000
 
 
 class Door:
-    """Serves `/webhook` on a port of its own while it is open. No lane is: what would be told stays in the outbox."""
+    """Serves what is sent to us on a port of its own while it is open.
+
+    No lane is open: what would be told stays in the outbox.
+    """
 
     def __init__(self, store: SqliteStore, *, max_body: int = MAX_BODY) -> None:
         self.stage = Stage(store)
@@ -43,6 +48,9 @@ class Door:
             max_body=max_body,
             is_draining=lambda: self.is_draining,
         )
+        self.deployments = DeploymentsHandler(
+            self.stage.deployments, self.stage.metrics, clock=self.stage.clock, admit=self.handler.admit
+        )
         self.port = free_port()
         self._stack = AsyncExitStack()
         self._session: aiohttp.ClientSession | None = None
@@ -50,6 +58,7 @@ class Door:
     async def __aenter__(self) -> Self:
         server = web.Application()
         server.router.add_route("*", "/webhook", self.handler.handle)
+        self.deployments.add_to(server)
         await _listen(self._stack, server, Options(host="127.0.0.1", port=self.port))
         self._session = await self._stack.enter_async_context(aiohttp.ClientSession())
         return self
@@ -80,6 +89,16 @@ class Door:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         status, _ = await self.ask(body=data, headers={"Content-Type": "application/json", **headers})
         return status
+
+    async def report(self, body: Any, **headers: str) -> tuple[int, Any]:
+        """Report deployments, bytes as they are and anything else as JSON; return the status and what was answered."""
+        assert self._session is not None
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        url = f"http://127.0.0.1:{self.port}{DEPLOYMENTS}"
+        async with self._session.post(
+            url, data=data, headers={"Content-Type": "application/json", **headers}
+        ) as answer:
+            return answer.status, await answer.json()
 
     async def dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A bare connection, for what no decent client would send."""

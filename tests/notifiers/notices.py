@@ -18,6 +18,8 @@ PAYMENTS = Team("payments", slack_channel="C0PAY", slack_mention="S0PAY", jira_p
 TEAMS = {"payments": PAYMENTS}
 PEOPLE = {"ana": ANA}
 
+HINT = "checkout 2.14.0 was deployed 12 min before it began: if related, roll back"
+
 # Each of these does something somewhere when it is not escaped.
 INJECTIONS = (
     "<!channel> <!here> <@U0ANA> <!subteam^S0PAY> <http://evil.example|click> @here @channel #general",
@@ -83,5 +85,6 @@ def nasty(text: str) -> dict[str, Any]:
         "title": f"[SEV-2] {text}",
         "description": text,
         "why": (text, text),
+        "deployments": (text, text),
         "labels": {"alertname": text, "cluster": text, "instance": text, "phone": text, text[:80]: text},
     }

@@ -10,7 +10,7 @@ import pytest
 from sevrouter.domain.delivery import Delivered, NoticeKind, OutcomeReason, Rejected, Retry
 from sevrouter.domain.sev import Sev
 from sevrouter.notifiers.console import Console, to_stdout
-from tests.notifiers.notices import ANA, INJECTIONS, PAYMENTS, PEOPLE, TEAMS, a_delivery, nasty
+from tests.notifiers.notices import ANA, HINT, INJECTIONS, PAYMENTS, PEOPLE, TEAMS, a_delivery, nasty
 
 
 async def printed(integration: str, kind: NoticeKind = NoticeKind.OPENED, **changes: Any) -> list[str]:
@@ -37,6 +37,12 @@ async def test_a_call_says_who_is_called_and_why() -> None:
         "  sevrouter-0123456789abcdef0123456789abcdef-1769850300 · configuration c0ffee12",
         "",
     ]
+
+
+async def test_a_deployment_that_it_may_come_from_is_named_before_the_description() -> None:
+    lines = await printed("slack", deployments=(HINT,), links={"Deployment": "https://ci.example/7"})
+    assert lines[4:6] == [f"  {HINT}", "  | More than 5 % of the requests fail."]
+    assert "  Deployment: https://ci.example/7" in lines
 
 
 async def test_a_call_that_is_over_says_so() -> None:

@@ -10,7 +10,7 @@ import pytest
 from sevrouter.domain.delivery import Delivered, NoticeKind, OutcomeReason, Rejected, Retry, Unknown
 from sevrouter.domain.sev import Sev
 from sevrouter.notifiers.jira import SCHEDULE, SETTLE, Jira
-from tests.notifiers.notices import ANA, INJECTIONS, PAYMENTS, TEAMS, a_delivery, a_notice, nasty
+from tests.notifiers.notices import ANA, HINT, INJECTIONS, PAYMENTS, TEAMS, a_delivery, a_notice, nasty
 from tests.standins import jira as standin
 from tests.standins.adf import links_of
 
@@ -62,6 +62,14 @@ async def test_an_opened_incident_is_filed_with_all_that_explains_it(notifier: J
     ):
         assert line in issue.description
     assert links_of(issue.fields["description"]) == list(a_notice().links.values())
+
+
+async def test_a_deployment_that_it_may_come_from_is_told_before_the_reasons(
+    notifier: Jira, jira: standin.Jira
+) -> None:
+    await notifier.deliver(a_delivery(deployments=(HINT,)))
+    description = (await jira.expect_issue()).description
+    assert description.index("Deployed recently") < description.index(HINT) < description.index("Why")
 
 
 @pytest.mark.parametrize("owner", [None, "nobody knows them"])

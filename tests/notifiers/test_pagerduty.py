@@ -10,7 +10,7 @@ import pytest
 from sevrouter.domain.delivery import Delivered, NoticeKind, OutcomeReason, Rejected, Retry, Unknown
 from sevrouter.domain.sev import Sev
 from sevrouter.notifiers.pagerduty import LARGEST_EVENT, SCHEDULE, PagerDuty, event
-from tests.notifiers.notices import a_delivery, a_notice
+from tests.notifiers.notices import HINT, a_delivery, a_notice
 from tests.standins import pagerduty as standin
 
 if TYPE_CHECKING:
@@ -69,6 +69,15 @@ async def test_each_sev_is_one_of_their_four_words(
 ) -> None:
     await notifier.deliver(a_delivery(sev=sev))
     await pagerduty.expect_call(severity=severity)
+
+
+async def test_a_deployment_that_it_may_come_from_is_among_the_details(
+    notifier: PagerDuty, pagerduty: standin.PagerDuty
+) -> None:
+    await notifier.deliver(a_delivery(deployments=(HINT,)))
+    details = (await pagerduty.expect_call()).payload["custom_details"]
+    assert isinstance(details, dict)
+    assert details["Deployed recently"] == [HINT]
 
 
 async def test_an_unsure_sev_is_told_as_such(notifier: PagerDuty, pagerduty: standin.PagerDuty) -> None:

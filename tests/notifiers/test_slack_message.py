@@ -14,7 +14,7 @@ from slack_sdk.models.blocks import Block
 from sevrouter.domain.delivery import NoticeKind
 from sevrouter.domain.sev import Sev
 from sevrouter.notifiers.slack_message import inert, mention_of, message, reply
-from tests.notifiers.notices import a_notice, nasty
+from tests.notifiers.notices import HINT, a_notice, nasty
 from tests.standins.slack import texts_of
 
 Blocks = list[dict[str, Any]]
@@ -42,8 +42,8 @@ def test_a_text_that_just_fits_is_whole() -> None:
 @pytest.mark.parametrize("character", ["a", "&", "数", "🔥", '"', "\n"])
 def test_the_longest_texts_stay_within_the_limits_of_blocks(character: str) -> None:
     notice = a_notice(
-        **{**nasty(character * 100_000), "why": (character * 500,) * 200},
-        links=dict.fromkeys(("Source", "Runbook", "Dashboard"), f"https://example.com/{'a' * 1_900}"),
+        **nasty(character * 100_000) | {"why": (character * 500,) * 200, "deployments": (character * 200,) * 3},
+        links=dict.fromkeys(("Deployment", "Source", "Runbook", "Dashboard"), f"https://example.com/{'a' * 1_900}"),
     )
     blocks = blocks_of(message(notice, mention="S0PAY"))
     assert len(blocks) <= 50
@@ -57,6 +57,20 @@ def test_the_longest_texts_stay_within_the_limits_of_blocks(character: str) -> N
 def test_an_address_that_cannot_be_shown_whole_is_left_out() -> None:
     post = message(a_notice(links={"Source": f"https://example.com/?{'&' * 1_990}"}), mention=None)
     assert "example.com" not in repr(post)
+
+
+def test_a_deployment_that_it_may_come_from_is_named_before_the_reasons() -> None:
+    texts = [text["text"] for text in texts_of(blocks_of(message(a_notice(deployments=(HINT,)), mention=None)))]
+    assert texts[2] == f"Deployed recently\n{HINT}"
+    assert texts[3].startswith("Why\n")
+
+
+def test_every_link_has_room_where_they_are_short_and_the_first_where_they_are_not() -> None:
+    names = ("Deployment", "Deployment of checkout 1", "Source", "Runbook", "Dashboard")
+    for length, shown in ((100, 5), (1_900, 2)):
+        links = dict.fromkeys(names, f"https://example.com/{'a' * length}")
+        found = re.findall(r"\|([\w ]+)>", repr(message(a_notice(links=links), mention=None)))
+        assert found == [*names[:shown]]
 
 
 def test_the_lock_screen_shows_the_title_and_the_state() -> None:

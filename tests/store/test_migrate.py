@@ -95,6 +95,15 @@ def test_a_newer_database_is_refused(migrated: Connection) -> None:
         migrate(migrated, now=NOW)
 
 
+@pytest.mark.parametrize("known", range(1, len(all_migrations())))
+def test_a_program_of_an_older_schema_goes_on(
+    migrated: Connection, monkeypatch: pytest.MonkeyPatch, known: int
+) -> None:
+    older = all_migrations()[:known]
+    monkeypatch.setattr("sevrouter.store.migrate.all_migrations", lambda: older)
+    assert migrate(migrated, now=NOW) == []
+
+
 def test_a_database_that_is_refused_is_let_go_of(database: Path) -> None:
     migrate_file(database)
     raw = pysqlite3.dbapi2.connect(str(database))
@@ -148,6 +157,7 @@ STATE: dict[str, Any] = {
 HISTORY: dict[str, Any] = {"alert_id": 1, "at": 0, "status": "firing", "starts_at": 0, "sev": None, "unsure": False}
 TIMELINE: dict[str, Any] = {"incident_id": 1, "at": 0, "fact": "opened", "details": "{}"}
 REFERENCE: dict[str, Any] = {"incident_id": 1, "integration": "jira", "reference": "OPS-1"}
+DEPLOYMENT: dict[str, Any] = {"system": "checkout", "version": "1", "at": 0, "link": None, "received_at": 0}
 QUARANTINE: dict[str, Any] = {"digest": b"d", "first_at": 0, "last_at": 0, "times": 1, "reason": "", "body": b""}
 
 
@@ -169,6 +179,7 @@ def filled(migrated: Connection) -> Connection:
         ("history", HISTORY),
         ("timeline", TIMELINE),
         ("delivery_references", REFERENCE),
+        ("deployments", DEPLOYMENT),
         ("quarantine", QUARANTINE),
     ):
         insert(migrated, table, row)
@@ -202,6 +213,8 @@ def filled(migrated: Connection) -> Connection:
         ("timeline", TIMELINE | {"incident_id": 99}),
         ("delivery_references", REFERENCE | {"reference": "OPS-2"}),
         ("delivery_references", REFERENCE | {"incident_id": 99}),
+        ("deployments", DEPLOYMENT),
+        ("deployments", DEPLOYMENT | {"at": 1, "version": None}),
         ("quarantine", QUARANTINE),
     ],
 )

@@ -9,7 +9,9 @@ from msgspec.structs import replace
 
 from sevrouter.domain.alert import HistoryEntry
 from sevrouter.domain.delivery import DeliveryState, NewDelivery
+from sevrouter.domain.deployment import Deployment
 from sevrouter.domain.incident import Fact, IncidentState, TimelineEntry
+from sevrouter.store.tables import microseconds
 from tests.building import counts, select
 from tests.domain.building import at, firing, incident, notice, record_of, resolved
 
@@ -150,6 +152,14 @@ async def test_quarantined_bodies_are_forgotten_by_when_they_came_last(store: Sq
         await store.write(lambda tx, minute=minute: tx.quarantine.add(b"again", reason="", at=at(minute)))  # type: ignore[misc]
     assert await forget(store) == 1
     assert [each.body for each in await store.read(lambda tx: tx.quarantine.listed(most=9))] == [b"again"]
+
+
+async def test_deployments_are_forgotten_by_when_they_went_live(store: SqliteStore) -> None:
+    for minute in (99, 100):
+        deployed = Deployment(system="checkout", version="1", at=at(minute))
+        await store.write(lambda tx, deployed=deployed: tx.deployments.add(deployed, received_at=at(200)))  # type: ignore[misc]
+    assert await forget(store) == 1
+    assert [row["at"] for row in await select(store, "SELECT at FROM deployments")] == [microseconds(at(100))]
 
 
 async def test_no_more_than_was_asked_for_goes_at_once(store: SqliteStore) -> None:

@@ -28,6 +28,7 @@ CLOSED: dict[str, dict[str, set[str]]] = {
     "sevrouter_log_lines_lost": {},
     "sevrouter_truncated_webhooks_total": {},
     "sevrouter_quarantined_bodies_total": {},
+    "sevrouter_deployments_total": {"result": {"new", "known", "refused"}},
     "sevrouter_incidents": {"sev": SEVS, "state": {"triggered", "acknowledged", "resolved"}},
     "sevrouter_deliveries_total": {"integration": INTEGRATIONS, "outcome": OUTCOMES},
     "sevrouter_delivery_latency_seconds_count": {"integration": INTEGRATIONS},
