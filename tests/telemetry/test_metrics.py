@@ -29,6 +29,20 @@ CLOSED: dict[str, dict[str, set[str]]] = {
     "sevrouter_truncated_webhooks_total": {},
     "sevrouter_quarantined_bodies_total": {},
     "sevrouter_deployments_total": {"result": {"new", "known", "refused"}},
+    "sevrouter_unreadable_measures_total": {
+        "reason": {
+            "label_missing",
+            "query_too_long",
+            "empty",
+            "not_a_number",
+            "bad_query",
+            "timed_out",
+            "away",
+            "refused",
+            "unreadable",
+            "too_many",
+        }
+    },
     "sevrouter_incidents": {"sev": SEVS, "state": {"triggered", "acknowledged", "resolved"}},
     "sevrouter_deliveries_total": {"integration": INTEGRATIONS, "outcome": OUTCOMES},
     "sevrouter_delivery_latency_seconds_count": {"integration": INTEGRATIONS},

@@ -1,4 +1,4 @@
--- works with: 2
+-- works with: 1
 -- What reads the timed measures of the firing alerts of one identity, what they gave, and when they are read next;
 -- NULL: when something happens.
 CREATE TABLE watches (
