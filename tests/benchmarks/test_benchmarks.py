@@ -121,7 +121,8 @@ def test_a_multiplied_database_holds_together(tmp_path: Path) -> None:
             "CREATE TABLE alerts (id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE);"
             "CREATE TABLE history (id INTEGER PRIMARY KEY, alert_id BIGINT REFERENCES alerts (id), at BIGINT NOT NULL);"
             "CREATE INDEX history_at ON history (at);"
-            "INSERT INTO alerts VALUES (1, randomblob(16)), (2, randomblob(16)); INSERT INTO history VALUES (1, 1, 7), (2, 2, 8);"
+            "INSERT INTO alerts VALUES (1, randomblob(16)), (2, randomblob(16));"
+            "INSERT INTO history VALUES (1, 1, 7), (2, 2, 8);"
         )
     multiply(file, 5)
     with closing(pysqlite3.dbapi2.connect(str(file))) as connection:
