@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 TOGETHER = 200
 # How long a claim lasts: when its replica is gone, another one takes it up after this.
 CLAIM = timedelta(seconds=30)
+# Where time changes nothing any more, this is how soon it is noticed that nothing fires.
+IDLE = timedelta(hours=1)
 
 
 class Measurer:
@@ -154,7 +156,7 @@ class _Work:
             return ()
         found = review(self._routing.grader, subjects, now=self._now, readings=watch.readings, answers=self._answers)
         self._problems += found.problems
-        tx.watches.settle(watch, next_at=found.next_at, readings=found.readings)
+        tx.watches.settle(watch, next_at=found.next_at or self._now + IDLE, readings=found.readings)
         return found.observations
 
     def _subjects(self, tx: TransactionPort, watch: Watch) -> list[Subject]:

@@ -31,6 +31,11 @@ async def test_an_open_incident_rises_by_itself(stage: Stage) -> None:
     stage.call.expect_one(ROSE, Sev.SEV_1)
     stage.slack.expect_one(ROSE, Sev.SEV_1)
     assert (await stage.facts()).count("rose") == 2
+    await stage.push(resolved("Slow", severity="warning", slo="latency", service="checkout", end=300))
+    await stage.forward(hours=1)
+    stage.call.expect_one(RESOLVED)
+    stage.slack.expect_one(RESOLVED)
+    assert await select(stage.store, "SELECT id FROM watches") == [], "nothing is left to be read"
 
 
 async def test_what_is_no_incident_becomes_one_in_time_and_ends(stage: Stage) -> None:
