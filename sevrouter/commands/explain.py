@@ -12,8 +12,9 @@ from sevrouter.commands import GOOD, NO
 from sevrouter.commands.terminal import CommandError, complain, load_config, say
 from sevrouter.domain.alert import Alert, AlertStatus
 from sevrouter.domain.explanation import title_of, why
+from sevrouter.domain.review import queries, rises_ahead
 from sevrouter.domain.sev import parse_sev, sev_name
-from sevrouter.domain.text import one_line
+from sevrouter.domain.text import duration_text, one_line
 from sevrouter.ingest.lenient import clean
 from sevrouter.ingest.payload import read_payload
 
@@ -111,6 +112,11 @@ def _as_json(alert: Alert, verdict: Verdict, routing: Routing) -> dict[str, Any]
             }
             for grade in verdict.grades
         ],
+        "ahead": [
+            {"after_seconds": each.after.total_seconds(), "sev": str(each.sev), "rule": each.rule}
+            for each in rises_ahead(routing.grader, alert)
+        ],
+        "asks": queries(routing.grader, [alert]),
         "incident": routing.incidents.dedup_key(alert.labels),
         "owner": routing.ownership.of(alert.labels).owner,
     }
@@ -125,6 +131,11 @@ def _say(alert: Alert, verdict: Verdict, routing: Routing) -> None:
     responses = ", ".join(routing.responses.get(verdict.sev, ())) if verdict.sev else ""
     identity = ", ".join(f"{name}={value}" for name, value in routing.incidents.identity(alert.labels).items())
     say(f"  response: {responses or 'none'}")
+    for rise in rises_ahead(routing.grader, alert):
+        asked = ", ".join(routing.responses.get(rise.sev, ())) or "none"
+        say(f"  ahead:    after {duration_text(rise.after)} {rise.sev} by rule {rise.rule!r} (response: {asked})")
+    for query in queries(routing.grader, [alert]):
+        say(f"  asks:     {one_line(query)}")
     system = f"system {owned.system}" if owned.system else "no system matches"
     say(f"  owner:    {owned.owner or 'nobody'} ({system})")
     say(f"  incident: {routing.incidents.dedup_key(alert.labels)} ({one_line(identity)})")

@@ -121,6 +121,30 @@ def review(
     return Review(tuple(observations), worst(sevs), next_at, reader.readings, tuple(reader.problems))
 
 
+class Rise(Struct, frozen=True, gc=False):
+    """That an alert becomes worse by firing on for so long, and by which rule."""
+
+    after: timedelta
+    sev: Sev
+    rule: str
+
+
+def rises_ahead(grader: Grader, alert: Alert) -> list[Rise]:
+    """How an alert gets worse by time alone if nobody acts, the soonest first. Queries and counts tell no future."""
+    found: list[Rise] = []
+    for name, scale in grader.watched(alert):
+        if isinstance(scale.measure, FiringFor):
+            crossed = ((each.sev, _crossed_at(each, alert.starts_at)) for each in scale.thresholds)
+            found += [Rise(at - alert.starts_at, sev, name) for sev, at in crossed if at is not None]
+    found.sort(key=lambda each: (each.after, each.sev.rank))
+    sev, ahead = grader.grade(alert).sev, list[Rise]()
+    for each in found:
+        if each.sev.is_worse_than(sev):
+            sev = each.sev
+            ahead.append(each)
+    return ahead
+
+
 class _Reader:
     """Reads the measures of one review, each query once, and takes note of when they are to be read again."""
 

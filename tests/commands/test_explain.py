@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sevrouter.config import load
+from tests.commands.conftest import CONFIG
 from tests.real.payloads import alert, grafana_alert, webhook
 
 if TYPE_CHECKING:
@@ -47,6 +48,31 @@ def test_an_annotation_is_read(sevrouter: Command) -> None:
     assert "annotation users_affected_percent '30%' is >= 25" in ended.out
 
 
+def test_what_happens_if_nobody_acts_is_told(sevrouter: Command, config: Path) -> None:
+    timed = """\
+  - name: breaking the SLA
+    matchers: ['slo="latency"']
+    measure: firing_for
+    thresholds: {SEV-1: '>= 4h', SEV-2: '>= 30m'}
+  - name: errors
+    matchers: ['slo="latency"']
+    measure: {query: 'errors{service="{{ service }}"}'}
+    thresholds: {SEV-1: '> 9'}
+responses:"""
+    config.write_text(CONFIG.replace("responses:", timed) + "prometheus: {url: 'http://prometheus:9090'}\n")
+    ended = sevrouter("explain", "slo=latency", "severity=info", "service=checkout")
+    assert (ended.code, ended.err) == (0, "")
+    assert "none by rule 'breaking the SLA': firing for is watched (SEV-1 >= 4h, SEV-2 >= 30m)" in ended.out
+    assert [line.strip() for line in ended.out.splitlines() if line.startswith(("  ahead:", "  asks:"))] == [
+        "ahead:    after 30m SEV-2 by rule 'breaking the SLA' (response: call, slack)",
+        "ahead:    after 4h SEV-1 by rule 'breaking the SLA' (response: call, slack)",
+        'asks:     errors{service="checkout"}',
+    ]
+    (explained,) = json.loads(sevrouter("explain", "--json", "slo=latency", "severity=info", "service=checkout").out)
+    assert explained["ahead"][0] == {"after_seconds": 1_800.0, "sev": "SEV-2", "rule": "breaking the SLA"}
+    assert explained["asks"] == ['errors{service="checkout"}']
+
+
 def test_the_contract_of_json(sevrouter: Command, config: Path) -> None:
     ended = sevrouter(
         "explain", "--json", "severity=critical", "service=checkout", "slo=availability", "-a",
@@ -76,6 +102,8 @@ def test_the_contract_of_json(sevrouter: Command, config: Path) -> None:
                 "threshold": None,
             },
         ],
+        "ahead": [],
+        "asks": [],
         "incident": load(config).routing.incidents.dedup_key(labels),
         "owner": "payments",
     }

@@ -12,7 +12,19 @@ from sevrouter.domain.alert import Alert
 from sevrouter.domain.grading import Grader, GradeReason, Rule
 from sevrouter.domain.observation import Change
 from sevrouter.domain.promql import QueryAnswer, QueryProblem, QueryTemplate, Series
-from sevrouter.domain.review import EVERY, MOST_QUERIES, SELDOM, Past, Review, Subject, interval, queries, review
+from sevrouter.domain.review import (
+    EVERY,
+    MOST_QUERIES,
+    SELDOM,
+    Past,
+    Review,
+    Rise,
+    Subject,
+    interval,
+    queries,
+    review,
+    rises_ahead,
+)
 from sevrouter.domain.sev import Sev, worst
 from sevrouter.domain.timed import UNSURE_AFTER, Count, FiringFor, Query
 from tests.domain.building import at, by_word, firing, fixed, record_of, watched
@@ -92,6 +104,17 @@ def test_the_age_of_the_incident_counts_where_that_is_asked_for() -> None:
 def test_an_alert_that_is_not_watched_any_more_is_left_alone() -> None:
     found = review(grader(SLA, WORDS), [subject(severity="warning")], now=at(300))
     assert found == Review((), None, None)
+
+
+def test_what_lies_ahead_is_told_once_for_each_rise() -> None:
+    slower = watched("slower", FiringFor(), {Sev.SEV_2: ">= 1h", Sev.SEV_3: "> 5m"}, 'slo=~".+"')
+    alert = firing("Slow", severity="warning", slo="latency")
+    assert rises_ahead(grader(SLA, slower, WORDS, ERRORS), alert) == [
+        Rise(timedelta(minutes=5, milliseconds=1), Sev.SEV_3, "slower"),
+        Rise(timedelta(minutes=30), Sev.SEV_2, "breaking the SLA"),
+        Rise(timedelta(hours=4), Sev.SEV_1, "breaking the SLA"),
+    ]
+    assert rises_ahead(grader(SLA, WORDS), firing("Slow", severity="warning")) == []
 
 
 def test_a_clock_that_runs_behind_makes_no_negative_duration() -> None:
