@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"sevrouter {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_add_serve, _add_check, _add_explain, _add_incidents, _add_dead_letters, _add_migrate):
+    for add in (_add_serve, _add_check, _add_test, _add_explain, _add_incidents, _add_dead_letters, _add_migrate):
         add(commands, config)
     return top
 
@@ -70,6 +70,11 @@ def _add_check(commands: Subparsers, config: argparse.ArgumentParser) -> None:
     check = commands.add_parser("check", parents=[config], help="say everything that is wrong with a configuration")
     check.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the configuration, instead of --config")
     check.add_argument("--no-secrets", action="store_true", help="do not look for the files of secrets")
+
+
+def _add_test(commands: Subparsers, config: argparse.ArgumentParser) -> None:
+    test = commands.add_parser("test", parents=[config], help="run the tests that are in a configuration")
+    test.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the configuration, instead of --config")
 
 
 def _add_explain(commands: Subparsers, config: argparse.ArgumentParser) -> None:
@@ -154,6 +159,8 @@ def run(arguments: argparse.Namespace) -> int:
             from sevrouter.commands.serving import run as command  # noqa: PLC0415
         case "check":
             from sevrouter.commands.checking import check as command  # noqa: PLC0415
+        case "test":
+            from sevrouter.commands.testing import test as command  # noqa: PLC0415
         case "explain":
             from sevrouter.commands.explain import explain as command  # noqa: PLC0415
         case "incidents":

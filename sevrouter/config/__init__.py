@@ -7,6 +7,7 @@ stored or what a webhook looks like: it hands settings over and the composition 
 from sevrouter.config.configuration import (
     Configuration,
     ConsoleSettings,
+    Expected,
     IntegrationSettings,
     JiraSettings,
     PagerDutySettings,
@@ -28,6 +29,7 @@ __all__ = [
     "ConfigurationError",
     "ConfigurationKeeper",
     "ConsoleSettings",
+    "Expected",
     "IntegrationSettings",
     "JiraSettings",
     "Level",

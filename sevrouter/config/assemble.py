@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, assert_never
 from sevrouter.config.configuration import (
     Configuration,
     ConsoleSettings,
+    Expected,
     IntegrationSettings,
     JiraSettings,
     PagerDutySettings,
@@ -25,11 +26,13 @@ from sevrouter.config.connections import Auth, Console, Jira, PagerDuty, Prometh
 from sevrouter.config.doubts import sorted_thresholds
 from sevrouter.config.secret import InlineSecret, Secret
 from sevrouter.config.store_url import PostgresUrl, SqliteUrl, is_local
+from sevrouter.domain.alert import Alert
 from sevrouter.domain.grading import Fixed, Grader, Graduated, Mapped
 from sevrouter.domain.grading import Rule as GradingRule
 from sevrouter.domain.incident import IncidentPolicy
 from sevrouter.domain.measure import Measure, Source
 from sevrouter.domain.ownership import Ownership, Person, System, Team
+from sevrouter.domain.rehearsal import STARTED, Rehearsal
 from sevrouter.domain.routing import Routing
 from sevrouter.domain.timed import UNSURE_AFTER, Count, FiringFor, Query, Watched
 
@@ -68,6 +71,7 @@ def assemble(
         store=_store(root.store, path.parent, open_password),
         retention=root.history.retention,
         webhook=_webhook(root.webhook, open_file),
+        tests=tuple(_expected(each) for each in root.tests),
         warnings=warnings,
     )
 
@@ -115,6 +119,18 @@ def _timed(measure: schema.Measure) -> Query | FiringFor | Count | None:
 def _measure(measure: schema.Measure) -> Measure:
     named = {Source.LABEL: measure.label, Source.ANNOTATION: measure.annotation, Source.VALUE: measure.value}
     return next(Measure(source, name) for source, name in named.items() if name is not None)
+
+
+def _expected(test: schema.Test) -> Expected:
+    alert = Alert(labels=test.alert, annotations=test.annotations, values=test.values, starts_at=STARTED)
+    return Expected(
+        name=test.name or ", ".join(f"{name}={value}" for name, value in test.alert.items()),
+        rehearsal=Rehearsal(alert=alert, after=test.after, readings=test.readings),
+        sev=test.expect,
+        unsure=test.unsure,
+        owner=test.owner,
+        responses=test.responses,
+    )
 
 
 def _person(name: str, person: schema.Person) -> Person:

@@ -15,7 +15,9 @@ from sevrouter.config.problem import Problem
 from sevrouter.config.secret import Secret
 from sevrouter.config.store_url import APPLICATION, postgres_url
 from sevrouter.domain.ownership import Person, Team
+from sevrouter.domain.rehearsal import Rehearsal
 from sevrouter.domain.routing import Routing
+from sevrouter.domain.sev import Sev
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,18 @@ class WebhookSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """A test of the configuration: what is played through, and what has to come of it. None: anything will do."""
+
+    name: str
+    rehearsal: Rehearsal
+    sev: Sev | None
+    unsure: bool | None
+    owner: str | None
+    responses: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
     """A checked configuration. `hash` is the first 12 hexadecimal digits of the SHA-256 of the file.
 
@@ -163,4 +177,5 @@ class Configuration:
     store: StoreSettings
     retention: timedelta
     webhook: WebhookSettings
+    tests: tuple[Expected, ...] = ()
     warnings: tuple[Problem, ...] = ()

@@ -120,6 +120,19 @@ def _query(value: object) -> QueryTemplate:
         raise FieldError(str(error)) from None
 
 
+def _number_or_none(value: object) -> float | None:
+    text = _text(value)
+    if text == NONE:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if math.isnan(number):
+        raise FieldError(f"{value!r} is neither a number nor none")
+    return number
+
+
 def _whole(value: object) -> float:
     try:
         number = float(_text(value))
@@ -239,6 +252,7 @@ Wait = Annotated[
     Duration, _at_least(timedelta(seconds=1), "a second (1s)"), _at_most(timedelta(hours=1), "an hour (1h)")
 ]
 Interval = Wait
+NumberOrNone = Annotated[float | None, PlainValidator(_number_or_none), _words("^([-+0-9.eE]+|none)$")]
 QueryText = Annotated[QueryTemplate, PlainValidator(_query), WithJsonSchema({"type": "string"})]
 Whole = Annotated[float, BeforeValidator(_whole), _words("^[0-9]+(.[0-9]+)?$")]
 Window = Annotated[Duration, _at_most(timedelta(days=1), "a day (1d)")]

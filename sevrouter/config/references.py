@@ -19,6 +19,7 @@ _REFERENCES = (
     (("systems", EACH, "owner"), "teams", "team"),
     (("default_owner",), "teams", "team"),
     (("teams", EACH, "jira", "assignee"), "people", "person"),
+    (("tests", EACH, "owner"), "teams", "team"),
 )
 _UNIQUE = ((("rules", EACH, "name"), "rule"), (("systems", EACH, "name"), "system"))
 
@@ -28,6 +29,7 @@ def check_references(document: Document) -> Iterator[Problem]:
     for pattern, section, noun in _REFERENCES:
         yield from _undefined(document, pattern, section, noun)
     yield from _responses(document)
+    yield from _readings(document)
     for pattern, noun in _UNIQUE:
         yield from _twice(document, pattern, noun)
 
@@ -49,6 +51,22 @@ def _undefined(document: Document, pattern: tuple[str, ...], section: str, noun:
         if isinstance(name, str) and name and name not in known:
             hint = did_you_mean(name, list(known)) or f"define it under {section}"
             yield document.problem(steps, f"the {noun} {name!r} is not defined", hint=hint)
+
+
+def _readings(document: Document) -> Iterator[Problem]:
+    rules = [rule for _, rule in document.find("rules", EACH) if isinstance(rule, dict)]
+    asking = [
+        name
+        for rule in rules
+        if isinstance(name := rule.get("name"), str)
+        and isinstance(measure := rule.get("measure"), dict)
+        and "query" in measure
+    ]
+    for steps, readings in document.find("tests", EACH, "readings"):
+        for name in readings if isinstance(readings, dict) else ():
+            if name not in asking:
+                hint = did_you_mean(name, asking)
+                yield document.problem((*steps, name), f"no rule {name!r} asks a query", hint=hint, at_key=True)
 
 
 def _responses(document: Document) -> Iterator[Problem]:

@@ -19,6 +19,7 @@ from sevrouter.config.fields import (
     Interval,
     JiraProject,
     MatcherText,
+    NumberOrNone,
     OneWord,
     Phone,
     QueryText,
@@ -222,6 +223,23 @@ class Person(Section):
     jira: Text | None = Field(None, description="The Jira account id. Default: cannot be assigned a ticket.")
 
 
+class Test(Section):
+    """An alert, and what is expected of it; run by `sevrouter test`."""
+
+    name: Text | None = Field(None, description="What it is called where it fails. Default: its labels.")
+    alert: Annotated[dict[str, str], NOT_EMPTY] = Field(description="The labels of an alert. Required.")
+    annotations: dict[str, str] = Field({}, description="Its annotations. Default: none.")
+    values: dict[str, str] = Field({}, description="Its values, as Grafana sends them. Default: none.")
+    after: Duration = Field(timedelta(0), description="A duration. Default: 0s. For how long it has been firing.")
+    readings: dict[Text, NumberOrNone] = Field(
+        {}, description="What a query gives, by the name of its rule; `none` is no data. Default: not asked yet."
+    )
+    expect: SevOrNone = Field(description="The SEV, or `none`. Required.")
+    unsure: bool | None = Field(None, description="Whether it is unsure. Default: either will do.")
+    owner: Text | None = Field(None, description="The team that owns it. Default: any will do.")
+    responses: tuple[Text, ...] | None = Field(None, description="What is asked for. Default: any will do.")
+
+
 class Root(Section):
     """The whole configuration. Only `rules`, `responses` and one integration have no default."""
 
@@ -255,6 +273,7 @@ class Root(Section):
     history: History = Field(History(), description="What is kept of the past. Default: as its field says.")
     delivery: Delivery = Field(Delivery(), description="How long is tried. Default: as its field says.")
     webhook: Webhook = Field(Webhook(), description="What may be sent to us. Default: as its fields say.")
+    tests: tuple[Test, ...] = Field((), description="What is expected of alerts. Default: nothing.")
     allow_inline_secrets: bool = Field(
         False,
         description="Whether secrets may stand in this file (token, routing_key …). Default: false, because "
