@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sevrouter.domain.alert import Alert
 from sevrouter.domain.review import Past
 from sevrouter.engine.ports import Watch
-from sevrouter.store.rows import execute, numbered, select_in
+from sevrouter.store.rows import execute, is_postgres, numbered, select_in
 from sevrouter.store.tables import microseconds, moment, watches
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 # Of more firing alerts than this, those that have been firing for longest are read.
 MOST_ALERTS = 5_000
-_ENSURE = (
-    "INSERT INTO watches (dedup_key, next_at, version, readings) VALUES (?, ?, 0, '{}')"
-    " ON CONFLICT (dedup_key) DO UPDATE SET next_at = excluded.next_at RETURNING id"
-)
+_NEW = "INSERT INTO watches (dedup_key, next_at, version, readings)"
+_AGAIN = "ON CONFLICT (dedup_key) DO UPDATE SET next_at = excluded.next_at RETURNING dedup_key, id"
+_ENSURE = _NEW + " VALUES (?, ?, 0, '{}') " + _AGAIN
+_ENSURE_ARRAY = _NEW + " SELECT key, $2::bigint, 0, '{}' FROM unnest($1::text[]) AS key " + _AGAIN  # noqa: S608  constants
 _CLAIM = "UPDATE watches SET next_at = ?, version = version + 1 WHERE id = ?"
 # Who was added to it meanwhile has to be looked at, whatever was found before.
 _SETTLE = (
@@ -60,11 +60,13 @@ class Watches:
 
     def ensure(self, keys: Iterable[str], *, at: datetime) -> dict[str, int]:
         """Watch these identities from a time on, and return the watches' ids."""
-        statement = numbered(_ENSURE, self._connection)
         # In one order everywhere, so that two replicas wait for one another and never both ways.
-        return {
-            key: execute(self._connection, statement, (key, microseconds(at))).fetchall()[0][0] for key in sorted(keys)
-        }
+        wanted, due = sorted(keys), microseconds(at)
+        if is_postgres(self._connection):
+            rows = execute(self._connection, _ENSURE_ARRAY, (wanted, due)).fetchall()
+        else:
+            rows = [execute(self._connection, _ENSURE, (key, due)).fetchall()[0] for key in wanted]
+        return dict(rows)
 
     def claim(self, now: datetime, *, until: datetime, most: int) -> list[Watch]:
         """Those that are due, the longest first; nobody else gets them before `until`."""
