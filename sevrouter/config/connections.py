@@ -16,13 +16,13 @@ from sevrouter.config.fields import (
     InlineSecretText,
     JiraProject,
     OneWord,
+    Patience,
     Retention,
     SecretFiles,
     Section,
     Size,
     Text,
     Url,
-    Wait,
 )
 from sevrouter.config.problem import FieldError
 
@@ -158,8 +158,8 @@ class Prometheus(Section):
         None, description="The token itself. Default: none. Only with `allow_inline_secrets`."
     )
     basic: PrometheusBasic | None = Field(None, description="A user and a password. Default: none.")
-    timeout: Wait = Field(
-        timedelta(seconds=10), description="A duration, from 1s to 1h. Default: 10s. How long an answer may take."
+    timeout: Patience = Field(
+        timedelta(seconds=10), description="A duration, from 1s to 15s. Default: 10s. How long an answer may take."
     )
 
 

@@ -252,6 +252,9 @@ Wait = Annotated[
     Duration, _at_least(timedelta(seconds=1), "a second (1s)"), _at_most(timedelta(hours=1), "an hour (1h)")
 ]
 Interval = Wait
+Patience = Annotated[
+    Duration, _at_least(timedelta(seconds=1), "a second (1s)"), _at_most(timedelta(seconds=15), "15 seconds (15s)")
+]
 NumberOrNone = Annotated[float | None, PlainValidator(_number_or_none), _words("^([-+0-9.eE]+|none)$")]
 QueryText = Annotated[QueryTemplate, PlainValidator(_query), WithJsonSchema({"type": "string"})]
 Whole = Annotated[float, BeforeValidator(_whole), _words("^[0-9]+(.[0-9]+)?$")]

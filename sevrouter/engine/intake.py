@@ -63,12 +63,7 @@ class Intake:
                 tally = await self._store.write(work, ahead=work.expect)
         assert tally is not None
         # First what has to happen, then what is said of it.
-        if tally.handed:
-            self._lanes.hand_over(tally.handed)
-        if tally.integrations:
-            self._lanes.wake(tally.integrations)
-        if tally.has_due:
-            self._due()
+        tally.follow_up(self._lanes, due=self._due)
         if tally.has_watched:
             self._watched()
         tally.report(self._metrics)

@@ -9,8 +9,9 @@ from sevrouter.domain.alert import AlertStatus
 from sevrouter.domain.grading import cannot_measure
 from sevrouter.domain.observation import Observation, observe
 from sevrouter.domain.review import Subject, queries, review
+from sevrouter.engine.asking import Answers
 from sevrouter.engine.lease import Lease
-from sevrouter.engine.outage import Outage, is_away
+from sevrouter.engine.outage import Outage
 from sevrouter.engine.taking import Taking
 from sevrouter.engine.tally import Tally
 from sevrouter.engine.timer import Timer
@@ -70,37 +71,35 @@ class Measurer:
         """Read what is due now, and return when the next is due."""
         now = self._clock()
         next_at = await self._store.read(lambda tx: tx.watches.next_due_at())
-        if next_at is None or next_at > now:
-            return next_at
-        claimed = await self._store.write(lambda tx: tx.watches.claim(now, until=now + CLAIM, most=TOGETHER))
-        if claimed:
+        if next_at is not None and next_at <= now:
+            claimed = await self._store.write(lambda tx: tx.watches.claim(now, until=now + CLAIM, most=TOGETHER))
             await self._measure(claimed, now)
-        return await self._store.read(lambda tx: tx.watches.next_due_at())
+            next_at = await self._store.read(lambda tx: tx.watches.next_due_at())
+        elif self._asker.source is not None and self._outage.is_due(now):
+            await self._carry_out((), {}, self._outage.note(await self._asker.probe(), now), now)
+        return next_at
 
     async def _measure(self, claimed: Sequence[Watch], now: datetime) -> None:
-        routing = self._routing()
         firing = await self._store.read(lambda tx: tx.watches.firing([each.id for each in claimed]))
-        answers = await self._asker.ask(
-            query for alerts in firing.values() for query in queries(routing.grader, alerts)
-        )
-        own = self._outage.note(answers, now) if answers else None
-        # Where nothing can be measured, what was read last stands, and the incident of our own says so.
-        known = {} if is_away(answers) else answers
-        work = _Work(claimed, routing, now, self._lanes.takes, known, own)
+        grader = self._routing().grader
+        wanted = [query for alerts in firing.values() for query in queries(grader, alerts)]
+        # In an outage what was read last stands, and the incident of our own says so.
+        answers = await self._asker.ask(wanted) if wanted else Answers()
+        own = self._outage.note(answers.outage, now) if wanted else None
+        await self._carry_out(claimed, answers.by_query, own, now)
+
+    async def _carry_out(
+        self, claimed: Sequence[Watch], answers: Mapping[str, QueryAnswer], own: Alert | None, now: datetime
+    ) -> None:
+        if not claimed and own is None:
+            return
+        work = _Work(claimed, self._routing(), now, self._lanes.takes, answers, own)
         tally, problems = await self._store.write(work, ahead=work.expect)
+        # First what has to happen, then what is said of it.
+        tally.follow_up(self._lanes, due=self._due)
+        tally.report(self._metrics)
         for problem in problems:
             self._metrics.unmeasured(problem).inc()
-        self._report(tally)
-
-    def _report(self, tally: Tally) -> None:
-        # First what has to happen, then what is said of it.
-        if tally.handed:
-            self._lanes.hand_over(tally.handed)
-        if tally.integrations:
-            self._lanes.wake(tally.integrations)
-        if tally.has_due:
-            self._due()
-        tally.report(self._metrics)
 
 
 class _Work:

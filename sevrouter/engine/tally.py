@@ -14,11 +14,12 @@ from sevrouter.domain.grading import Verdict
 from sevrouter.domain.incident import Incident, TimelineEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from prometheus_client import Counter as CounterMetric
 
     from sevrouter.domain.alert import Alert, AlertRecord
+    from sevrouter.engine.ports import Lanes
     from sevrouter.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
@@ -58,6 +59,15 @@ class Tally:
         if record.verdict is not None and record.digest not in self._repeated:
             self._repeated.add(record.digest)
             self.verdicts.append(record.verdict)
+
+    def follow_up(self, lanes: Lanes, *, due: Callable[[], None]) -> None:
+        """See to it that what was committed happens."""
+        if self.handed:
+            lanes.hand_over(self.handed)
+        if self.integrations:
+            lanes.wake(self.integrations)
+        if self.has_due:
+            due()
 
     def report(self, metrics: Metrics) -> None:
         """Show it all to Prometheus and in the log."""

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from sevrouter.domain.promql import QueryAnswer, QueryProblem, Series
-from sevrouter.engine.asking import GOOD_FOR, TOGETHER, Asker
-from sevrouter.engine.outage import LABELS, Outage, is_away
+from sevrouter.engine import asking
+from sevrouter.engine.asking import GOOD_FOR, PAUSE, PROBE, TOGETHER, Answers, Asker
+from sevrouter.engine.outage import LABELS, SELDOM, SOON, Outage
 from tests.building import MovedClock
 from tests.domain.building import at
 from tests.engine.stage import Answering
 
-AWAY, EMPTY = QueryAnswer(problem=QueryProblem.AWAY, detail="no route"), QueryAnswer(problem=QueryProblem.EMPTY)
+if TYPE_CHECKING:
+    import pytest
+
+AWAY = QueryAnswer(problem=QueryProblem.AWAY, detail="no route")
 
 
 async def test_each_is_asked_once_and_again_when_it_is_old() -> None:
@@ -19,7 +24,7 @@ async def test_each_is_asked_once_and_again_when_it_is_old() -> None:
     source.gives = {"a": 1.0}
     asker = Asker(clock=clock)
     asker.source = source
-    assert await asker.ask(["a", "b", "a"]) == {
+    assert (await asker.ask(["a", "b", "a"])).by_query == {
         "a": QueryAnswer((Series({}, 1.0),)),
         "b": QueryAnswer(problem=QueryProblem.EMPTY, detail="so it was said"),
     }
@@ -47,32 +52,74 @@ async def test_only_so_many_are_under_way_at_once() -> None:
 
     slow, asker = Slow(), Asker(clock=MovedClock())
     asker.source = slow
-    assert len(await asker.ask(str(number) for number in range(50))) == 50
+    assert len((await asker.ask(str(number) for number in range(50))).by_query) == 50
     assert slow.most == TOGETHER
 
 
-async def test_without_anybody_to_ask_there_is_no_number() -> None:
+async def test_without_anybody_to_ask_nobody_answers() -> None:
     answers = await Asker(clock=MovedClock()).ask(["a"])
-    assert answers["a"].problem is QueryProblem.AWAY
+    assert answers.outage is not None
+    assert (answers.by_query, answers.outage.problem) == ({}, QueryProblem.AWAY)
 
 
-def test_prometheus_is_away_only_where_nothing_at_all_is_answered() -> None:
-    assert is_away({"a": AWAY, "b": QueryAnswer(problem=QueryProblem.REFUSED)})
-    assert not is_away({"a": AWAY, "b": EMPTY})
-    assert not is_away({})
+async def test_one_query_that_is_too_slow_is_no_outage() -> None:
+    source, asker = Answering(), Asker(clock=MovedClock())
+    source.gives = {"slow": QueryProblem.TIMED_OUT, PROBE: 1.0}
+    asker.source = source
+    answers = await asker.ask(["slow"])
+    assert answers.outage is None
+    assert answers.by_query["slow"].problem is QueryProblem.TIMED_OUT
+
+
+async def test_in_an_outage_nothing_waits_for_what_hangs() -> None:
+    clock, source = MovedClock(), Answering()
+    source.gives = {"a": QueryProblem.TIMED_OUT, PROBE: QueryProblem.TIMED_OUT}
+    asker = Asker(clock=clock)
+    asker.source = source
+    assert (await asker.ask(["a"])).outage is not None
+    assert source.asked == ["a", PROBE]
+    assert (await asker.ask(["a", "b"])).outage is not None
+    assert source.asked == ["a", PROBE], "nobody is asked for a while"
+    clock.forward(seconds=PAUSE.total_seconds())
+    source.gives = {"a": 1.0}
+    assert (await asker.ask(["a"])) == Answers({"a": QueryAnswer((Series({}, 1.0),))})
+
+
+async def test_what_is_not_answered_in_time_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hanging(Answering):
+        async def ask(self, query: str) -> QueryAnswer:
+            if query == "hangs":
+                await asyncio.Event().wait()
+            return await super().ask(query)
+
+    monkeypatch.setattr(asking, "ASK_WITHIN", 0.01)
+    source, asker = Hanging(), Asker(clock=MovedClock())
+    source.gives["a"] = 1.0
+    asker.source = source
+    answers = (await asker.ask(["hangs", "a"])).by_query
+    assert (answers["hangs"].problem, answers["a"].problem) == (QueryProblem.TIMED_OUT, None)
 
 
 def test_an_outage_is_told_after_a_while_and_its_end_at_once() -> None:
     outage = Outage()
-    assert outage.note({"a": AWAY}, at(0)) is None
-    assert outage.note({"a": AWAY}, at(0.9)) is None
-    raised = outage.note({"a": AWAY}, at(1))
+    assert outage.note(AWAY, at(0)) is None
+    assert outage.note(AWAY, at(0.9)) is None
+    raised = outage.note(AWAY, at(1))
     assert raised is not None
     assert (raised.labels, raised.starts_at, raised.status.value) == (LABELS, at(0), "firing")
     assert "no route" in raised.annotations["summary"]
-    over = outage.note({"a": EMPTY}, at(2))
+    over = outage.note(None, at(2))
     assert over is not None
     assert (over.status.value, over.digest) == ("resolved", raised.digest)
-    assert outage.note({"a": EMPTY}, at(3)) is None
-    assert outage.note({"a": EMPTY}, at(7)) is not None, "another replica may have told of one"
-    assert outage.note({"a": AWAY}, at(8)) is None, "the next one begins anew"
+    assert outage.note(None, at(3)) is None
+    assert outage.note(None, at(7)) is not None, "another replica may have told of one"
+    assert outage.note(AWAY, at(8)) is None, "the next one begins anew"
+
+
+def test_somebody_looks_soon_while_it_lasts_and_seldom_else() -> None:
+    outage = Outage()
+    assert outage.is_due(at(0)), "what a process before this one has told of may be over"
+    outage.note(None, at(0))
+    assert (outage.is_due(at(0) + SOON), outage.is_due(at(0) + SELDOM)) == (False, True)
+    outage.note(AWAY, at(0))
+    assert outage.is_due(at(0) + SOON)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sevrouter.domain.promql import QueryProblem, QueryTemplate
 from sevrouter.domain.sev import Sev
 from sevrouter.domain.timed import Count, FiringFor, Query
+from sevrouter.engine.asking import PROBE
 from tests.building import RULES, labelled, over, routing, select
 from tests.domain.building import firing, resolved, watched
 from tests.engine.stage import OPENED, RESOLVED, ROSE
@@ -175,7 +176,7 @@ async def test_a_prometheus_that_is_away_is_one_incident_and_not_one_for_each(st
     await stage.push(missing(), missing("api"))
     await stage.forward()
     stage.slack.expect_one(OPENED, Sev.SEV_3)
-    stage.prometheus.gives = {WEB: QueryProblem.AWAY, API: QueryProblem.TIMED_OUT}
+    stage.prometheus.gives = {WEB: QueryProblem.AWAY, API: QueryProblem.TIMED_OUT, PROBE: QueryProblem.AWAY}
     await stage.forward(minutes=2)
     await stage.forward(minutes=2)
     told = stage.call.expect_one(OPENED, Sev.SEV_1)
@@ -184,13 +185,28 @@ async def test_a_prometheus_that_is_away_is_one_incident_and_not_one_for_each(st
     )
     stage.slack.expect_one(OPENED, Sev.SEV_1)
     await stage.forward(minutes=10)
-    stage.prometheus.gives = {WEB: 1, API: 3}
-    await stage.forward(minutes=2)
+    # Nothing is left to be asked, and its end is noticed all the same.
+    await stage.push(*(over(missing(name), minute=14) for name in ("web", "api")))
+    await stage.forward(minutes=5)
+    stage.slack.expect_one(RESOLVED)
+    stage.prometheus.gives = {}
+    await stage.forward(seconds=30)
     await stage.forward(minutes=5)
     stage.call.expect_one(RESOLVED)
     stage.slack.expect_one(RESOLVED)
     rows = await select(stage.store, "SELECT sev, state FROM incidents ORDER BY id")
-    assert [(row["sev"], row["state"]) for row in rows] == [(3, "triggered"), (1, "resolved")]
+    assert [(row["sev"], row["state"]) for row in rows] == [(3, "resolved"), (1, "resolved")]
+
+
+async def test_a_query_that_alone_is_not_answered_is_the_worst_of_its_rule_and_no_outage(stage: Stage) -> None:
+    stage.routing = routing(rules=(*RULES, LEFT))
+    stage.prometheus.gives[WEB] = QueryProblem.TIMED_OUT
+    await stage.push(missing())
+    await stage.forward()
+    await stage.forward(minutes=2)
+    told = stage.call.expect_one(OPENED, Sev.SEV_1)
+    assert "Missing" in told.notice.title
+    stage.slack.expect_one(OPENED, Sev.SEV_1)
 
 
 async def test_a_query_is_asked_once_for_all_that_wait_for_it(stage: Stage) -> None:
@@ -200,7 +216,7 @@ async def test_a_query_is_asked_once_for_all_that_wait_for_it(stage: Stage) -> N
     await stage.forward()
     await stage.forward(minutes=2)
     await stage.forward(minutes=2)
-    assert stage.prometheus.asked == [WEB] * 3
+    assert [each for each in stage.prometheus.asked if each != PROBE] == [WEB] * 3
 
 
 async def test_the_more_fire_the_worse(stage: Stage) -> None:
