@@ -115,7 +115,7 @@ def _is_stale(times: Collection[datetime], now: datetime) -> bool:
 
 def _ahead(thresholds: Iterable[Threshold], sev: Sev | None, value: float) -> Iterator[Threshold]:
     for each in thresholds:
-        if each.sev.is_worse_than(sev) and math.isfinite(each.bound) and not each.is_crossed_by(value):
+        if each.sev.is_worse_than(sev) and not each.is_crossed_by(value):
             yield each
 
 

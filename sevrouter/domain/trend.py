@@ -32,10 +32,10 @@ PARTS = 6
 MOST_IN_ONE_PART = 0.4
 # What may have been undone on the way, as a share of the whole move: a sawtooth undoes all of it.
 MOST_UNDONE = 0.3
-# The last half's slope as a share of the whole's: less has turned or levels off, more is another trend.
-LEAST_RECENT, MOST_RECENT = 0.8, 2.0
-# How far the last readings may be behind the line: three times the usual distance, which is two standard deviations,
-# and where there is no noise two hundredths of the whole move.
+# The last half's slope as a share of the whole's: less has turned or levels off.
+LEAST_RECENT = 0.8
+# How far the last readings may be behind the line: twice the usual distance, which is two standard deviations of a
+# median of three, and where there is no noise a fiftieth of the whole move.
 MOST_NOISE, LEAST_BEHIND = 2.0, 0.02
 # Standard deviations to either side in an interval of 99 %.
 CONFIDENCE = 2.576
@@ -104,7 +104,7 @@ def _steady(points: Sequence[Point], history: Sequence[Point]) -> Trend | None:
     span = ended - points[0][0]
     is_trend = (
         slowest * sign > 0
-        and LEAST_RECENT <= recent / slope <= MOST_RECENT
+        and recent / slope >= LEAST_RECENT
         and _undone(history, sign) <= MOST_UNDONE * abs(slope) * span
         and _keeps_up(points, slope)
     )

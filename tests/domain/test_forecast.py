@@ -91,6 +91,13 @@ def test_what_the_last_reading_crosses_already_is_not_forecast_but_the_next_is()
     assert (found.sev, found.crosses_in) == (Sev.SEV_1, timedelta(minutes=10))
 
 
+def test_of_two_within_reach_the_sooner_is_forecast() -> None:
+    both = [parse_threshold(Sev.SEV_1, ">= 6"), parse_threshold(Sev.SEV_2, ">= 5")]
+    found = said(minutely(rising), both)
+    assert found is not None
+    assert found.sev is Sev.SEV_2
+
+
 def test_of_two_that_are_crossed_at_once_the_worse_is_forecast() -> None:
     both = [parse_threshold(Sev.SEV_2, ">= 5"), parse_threshold(Sev.SEV_1, "> 5")]
     found = said(minutely(rising), both)
@@ -173,6 +180,7 @@ def test_what_got_worse_only_lately_is_forecast_at_its_own_slope() -> None:
         pytest.param(lambda minute: 4.9 - 0.01 * (minute * 7919 % 13), id="noise"),
         pytest.param(lambda minute: 3.0 if minute < -25 else 4.8, id="step"),
         pytest.param(lambda minute: 3.0 if minute < -6 else 4.8, id="late step"),
+        pytest.param(lambda minute: 4.5 + 0.01 * minute - (0 if minute > -30 else 1), id="step in a slow rise"),
         pytest.param(lambda minute: 4 + 0.06 * (minute % 15), id="sawtooth"),
         pytest.param(lambda minute: 4.8 + 0.1 * minute + (3 if minute < -30 else 0), id="reset"),
         pytest.param(lambda minute: 4.8 - 0.1 * abs(minute + 20), id="turned"),

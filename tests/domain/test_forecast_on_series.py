@@ -86,7 +86,7 @@ def score(method: Method, all_of_them: Sequence[Series]) -> Score:
 
 @pytest.fixture(scope="module")
 def made() -> list[Series]:
-    return list(all_series(range(3)))
+    return list(all_series(range(6)))
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +119,7 @@ def test_no_kind_of_series_makes_it_say_more_that_is_false_than_least_squares(
     [
         "disk that is cleaned often", "one step of connections", "quick rise, then flat", "noise", "noise that wanders",
         "noise that drifts", "spikes", "incident that heals", "saturation below the bound", "latency of a morning",
+        "incident that turns",
     ],
 )  # fmt: skip
 def test_what_only_looks_like_a_trend_is_never_forecast(name: str, ours: Score) -> None:

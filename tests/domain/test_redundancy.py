@@ -29,6 +29,10 @@ def test_what_is_no_count_or_not_one_short_says_nothing(value: float) -> None:
     assert one_less_crosses(value, REPLICAS, Sev.SEV_3) is None
 
 
+def test_less_than_nothing_is_no_count() -> None:
+    assert one_less_crosses(0.0, [parse_threshold(Sev.SEV_1, "< 0")], Sev.SEV_3) is None
+
+
 @pytest.mark.parametrize(("text", "value"), [("<= 0", 1.0), ("<= 2", 3.0), ("< 3", 3.0)])
 def test_the_bound_itself_counts_as_its_operator_says(text: str, value: float) -> None:
     threshold = parse_threshold(Sev.SEV_1, text)
