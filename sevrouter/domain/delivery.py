@@ -24,15 +24,23 @@ class NoticeKind(enum.Enum):
     ROSE = "rose"
     REOPENED = "reopened"
     RESOLVED = "resolved"
+    LIKELY = "likely"
+    READING_RETURNED = "reading_returned"
+    SEV_SET = "sev_set"
+    SUPPRESSED = "suppressed"
+    UNSUPPRESSED = "unsuppressed"
+    STALE = "stale"
 
 
 class Notice(Struct, frozen=True, kw_only=True, gc=False):
     """What there is to tell, as it was decided; everything in it is plain text that nobody has escaped.
 
     `previous_sev` is what the incident was, where a rise caused this. `title` is one clean line. `why` explains
-    the SEV, the deciding rule first. `deployments` say which ones it may come from, the newest first. `links` hold
-    checked http(s) addresses by what they lead to. `key` is unique to this incident for ever, also where a database
-    is new. Another version may write a notice, or read ours: what is new here needs a default.
+    the SEV, the deciding rule first. `note` is one line on what is new, where the kind alone does not say it (what
+    it is likely to become, who set its SEV). `foreseen` is the worst SEV that the note warns of, and `suppressed` why
+    nobody is called for it just now. `deployments` say which ones it may come from, the newest first.
+    `links` hold checked http(s) addresses by what they lead to. `key` is unique to this incident for ever, also where
+    a database is new. Another version may write a notice, or read ours: what is new here needs a default.
     """
 
     kind: NoticeKind
@@ -49,6 +57,9 @@ class Notice(Struct, frozen=True, kw_only=True, gc=False):
     labels: Mapping[str, str] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
     deployments: tuple[str, ...] = ()
+    note: str = ""
+    foreseen: Sev | None = None
+    suppressed: str | None = None
     opened_at: datetime
     at: datetime
     firing: int

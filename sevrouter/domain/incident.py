@@ -22,6 +22,7 @@ from sevrouter.domain.grading import Verdict
 from sevrouter.domain.labels import pairs_digest
 from sevrouter.domain.observation import Change, Observation
 from sevrouter.domain.sev import Sev, worst
+from sevrouter.domain.standing import NOTHING, Standing
 from sevrouter.domain.text import shown_labels
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ SEVERITY = "severity"
 REMEMBERED_KEYS = 10_000
 # How long an unreadable webhook keeps its incident open after the last of them.
 UNREADABLE_HOLD = timedelta(hours=1)
+# That it was heard of is noted no more often than this: to write it down with each webhook would be dear.
+HEARD_EVERY = timedelta(minutes=5)
 
 
 class IncidentState(enum.Enum):
@@ -57,6 +60,14 @@ class Fact(enum.Enum):
     RESOLVED = "resolved"
     REOPENED = "reopened"
     DEPLOYMENT_NEARBY = "deployment_nearby"
+    LIKELY = "likely"
+    MILDER = "milder"
+    READING_RETURNED = "reading_returned"
+    SUPPRESSED = "suppressed"
+    UNSUPPRESSED = "unsuppressed"
+    STALE = "stale"
+    HEARD_AGAIN = "heard_again"
+    SEV_SET = "sev_set"
     DELIVERED = "delivered"
     DELIVERY_RETRIED = "delivery_retried"
     DELIVERY_UNKNOWN = "delivery_unknown"
@@ -128,7 +139,9 @@ class Incident(Struct, frozen=True, kw_only=True, gc=False):
 
     `firing` counts its firing alerts. `due_at` is when its quiet time has run out. `truncated` says that it
     may have firing alerts which Alertmanager left out. `asked` names the integrations that were told of it.
-    `version` counts how often it was written.
+    `version` counts how often it was written. `standing` is what is known of it beside its SEV. `suppressed` says
+    why nobody is called for it (it is silenced, or inhibited). `heard_at` is when something was heard of it, give or
+    take `HEARD_EVERY`, and `stale_since` since when that is too long ago.
     """
 
     dedup_key: str
@@ -146,6 +159,10 @@ class Incident(Struct, frozen=True, kw_only=True, gc=False):
     asked: tuple[str, ...] = ()
     id: int | None = None
     version: int = 0
+    standing: Standing = NOTHING
+    suppressed: str | None = None
+    heard_at: datetime | None = None
+    stale_since: datetime | None = None
 
     @property
     def is_open(self) -> bool:
@@ -239,7 +256,7 @@ def _open(
     if last is None or last.resolved_at is None or now - last.resolved_at > policy.reopen_within:
         incident = Incident(
             dedup_key=opening.dedup_key, state=IncidentState.TRIGGERED, sev=sev, unsure=unsure, opened_at=now,
-            system=opening.system, owner=opening.owner, evidence=evidence,
+            system=opening.system, owner=opening.owner, evidence=evidence, heard_at=now,
         )  # fmt: skip
         return incident, [TimelineEntry(Fact.OPENED, now, _because(sev, evidence))]
     incident = replace(last, state=IncidentState.TRIGGERED, resolved_at=None, due_at=None, firing=0, truncated=False)

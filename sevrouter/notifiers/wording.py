@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from sevrouter.domain.delivery import NoticeKind
 
@@ -16,18 +16,24 @@ if TYPE_CHECKING:
 DEPLOYED = "Deployed recently"
 
 
+_STATES = {
+    NoticeKind.OPENED: "opened",
+    NoticeKind.ROSE: "rose",
+    NoticeKind.REOPENED: "reopened",
+    NoticeKind.RESOLVED: "resolved",
+    NoticeKind.LIKELY: "likely to get worse",
+    NoticeKind.READING_RETURNED: "a reading is back",
+    NoticeKind.SEV_SET: "its SEV was set by a person",
+    NoticeKind.SUPPRESSED: "suppressed",
+    NoticeKind.UNSUPPRESSED: "no longer suppressed",
+    NoticeKind.STALE: "stale: nothing is heard of it",
+}
+
+
 def state_of(notice: Notice) -> str:
-    """What happened, in two or three words."""
-    match notice.kind:
-        case NoticeKind.OPENED:
-            return "opened"
-        case NoticeKind.ROSE:
-            return f"rose from {notice.previous_sev}" if notice.previous_sev else "rose"
-        case NoticeKind.REOPENED:
-            return "reopened"
-        case NoticeKind.RESOLVED:
-            return "resolved"
-    assert_never(notice.kind)
+    """What happened, in a few words."""
+    is_rise = notice.kind is NoticeKind.ROSE and notice.previous_sev is not None
+    return f"rose from {notice.previous_sev}" if is_rise else _STATES[notice.kind]
 
 
 def facts(notice: Notice) -> dict[str, str]:

@@ -9,6 +9,7 @@ import msgspec
 
 from sevrouter.domain.incident import Evidence, Incident, IncidentState
 from sevrouter.domain.sev import Sev
+from sevrouter.domain.standing import NOTHING, Standing
 from sevrouter.store.tables import incidents, microseconds, moment
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ def row_of(incident: Incident) -> tuple[Any, ...]:
         incident.firing,
         incident.truncated,
         ",".join(incident.asked),
+        None if incident.standing is NOTHING else encode(incident.standing).decode(),
+        incident.suppressed,
+        None if incident.heard_at is None else as_microseconds(incident.heard_at),
+        None if incident.stale_since is None else as_microseconds(incident.stale_since),
     )
 
 
@@ -46,7 +51,7 @@ def evidence_of(incident: Incident) -> str:
 def typed(row: Sequence[Any]) -> Mapping[str, Any]:
     """A row as it comes from the driver, with the types that its table gives it."""
     values = dict(zip(NAMES, row, strict=True))
-    for name in ("opened_at", "resolved_at", "due_at"):
+    for name in ("opened_at", "resolved_at", "due_at", "heard_at", "stale_since"):
         values[name] = None if values[name] is None else moment(values[name])
     for name in ("unsure", "truncated"):
         values[name] = bool(values[name])
@@ -71,4 +76,8 @@ def incident_of(row: Mapping[str, Any]) -> Incident:
         asked=tuple(filter(None, row["asked"].split(","))),
         evidence=msgspec.json.decode(row["evidence"], type=Evidence),
         version=row["version"],
+        standing=NOTHING if row["standing"] is None else msgspec.json.decode(row["standing"], type=Standing),
+        suppressed=row["suppressed"],
+        heard_at=row["heard_at"],
+        stale_since=row["stale_since"],
     )

@@ -37,6 +37,10 @@ _CHANGING = {
     "firing": "integer",
     "truncated": "boolean",
     "asked": "text",
+    "standing": "text",
+    "suppressed": "text",
+    "heard_at": "bigint",
+    "stale_since": "bigint",
 }
 _new = Rows(
     "incidents", _CHANGING | {"dedup_key": "text", "opened_at": "bigint", "evidence": "text", "version": "bigint"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -101,6 +102,9 @@ def refuse_newer(connection: Connection) -> None:
 
 
 def _statements(sql: str, dialect: str) -> list[str]:
-    lines = [line for line in sql.splitlines() if not line.lstrip().startswith("--")]
+    # `-- in sqlite:` begins what is for one kind of database only, up to the next such line.
+    for_all, *parts = re.split(r"^-- in (\w+):\n", sql, flags=re.MULTILINE)
+    mine = [part for name, part in zip(parts[::2], parts[1::2], strict=True) if name == dialect]
+    lines = [line for line in "\n".join([for_all, *mine]).splitlines() if not line.lstrip().startswith("--")]
     spelled = "\n".join(lines).format_map(_SPELLING[dialect])
     return [statement.strip() for statement in spelled.split(";") if statement.strip()]

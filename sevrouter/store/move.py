@@ -19,6 +19,7 @@ from sevrouter.store.tables import (
     deliveries,
     delivery_references,
     deployments,
+    heartbeats,
     history,
     incidents,
     migrations,
@@ -45,6 +46,7 @@ TABLES = (
     deliveries,
     delivery_references,
     deployments,
+    heartbeats,
     quarantine,
 )
 # Rows that are read and that are written at once, and the size in letters and bytes at which it is fewer: a row may

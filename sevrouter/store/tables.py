@@ -89,6 +89,7 @@ alert_states = Table(
     Column("incident_id", BigInteger),
     Column("version", BigInteger, nullable=False),
     Column("watch_id", BigInteger),
+    Column("seen_there", Boolean, nullable=False, default=False),
 )  # fmt: skip
 
 watches = Table(
@@ -131,6 +132,10 @@ incidents = Table(
     Column("asked", Text, nullable=False),
     Column("evidence", Text, nullable=False),
     Column("version", BigInteger, nullable=False),
+    Column("standing", Text),
+    Column("suppressed", Text),
+    Column("heard_at", Moment),
+    Column("stale_since", Moment),
 )  # fmt: skip
 
 timeline = Table(
@@ -178,6 +183,13 @@ deployments = Table(
     Column("at", Moment, nullable=False),
     Column("link", Text),
     Column("received_at", Moment, nullable=False),
+)  # fmt: skip
+
+heartbeats = Table(
+    "heartbeats", metadata,
+    Column("name", Text, primary_key=True),
+    Column("beat_at", Moment, nullable=False),
+    Column("listened_at", Moment, nullable=False),
 )  # fmt: skip
 
 quarantine = Table(

@@ -201,7 +201,6 @@ def filled(migrated: Connection) -> Connection:
         ("deliveries", DELIVERY | {"lease": "mine"}),
         ("deliveries", DELIVERY | {"state": "delivered", "lease": "mine"}),
         ("deliveries", DELIVERY | {"state": "lost"}),
-        ("deliveries", DELIVERY | {"kind": "closed"}),
         ("deliveries", DELIVERY | {"sev": 0}),
         ("deliveries", DELIVERY | {"incident_id": 99}),
         ("alerts", ALERT | {"id": 2}),
