@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sevrouter.domain.delivery import Notice, NoticeKind
+from sevrouter.domain.delivery import CALL, Notice, NoticeKind
 from sevrouter.domain.deployment import links_to
 from sevrouter.domain.explanation import headline, safe_links, why
 from sevrouter.domain.incident import Fact, Fold, Incident
@@ -16,16 +16,29 @@ from sevrouter.domain.sev import Sev
 from sevrouter.domain.text import many_lines, shown_labels
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
 Responses = Mapping[Sev, Sequence[str]]
 
 
 class Planned(Struct, frozen=True, gc=False):
-    """One integration to be told one thing."""
+    """One integration to be told one thing; `note` is a line on what is new, `foreseen` the SEV that it warns of."""
 
     integration: str
     kind: NoticeKind
+    note: str = ""
+    foreseen: Sev | None = None
+
+
+# What is told to those who know of an incident already, a call excepted: nobody is rung up for news alone.
+_NEWS = {
+    Fact.READING_RETURNED: NoticeKind.READING_RETURNED,
+    Fact.SEV_SET: NoticeKind.SEV_SET,
+    Fact.SUPPRESSED: NoticeKind.SUPPRESSED,
+    Fact.UNSUPPRESSED: NoticeKind.UNSUPPRESSED,
+    Fact.STALE: NoticeKind.STALE,
+}
 
 
 def plan(fold: Fold, responses: Responses) -> tuple[Incident | None, tuple[Planned, ...]]:
@@ -48,7 +61,14 @@ def plan(fold: Fold, responses: Responses) -> tuple[Incident | None, tuple[Plann
         asked = before.asked if incident.is_open else incident.asked
         ended = [Planned(name, NoticeKind.RESOLVED) for name in asked]
         planned = [*ended, *planned] if incident.is_open else [*planned, *ended]
-    return incident, tuple(planned)
+    return incident, (*planned, *_news(fold, before.asked))
+
+
+def _news(fold: Fold, asked: Sequence[str]) -> Iterator[Planned]:
+    for entry in fold.facts:
+        kind = _NEWS.get(entry.fact)
+        if kind is not None:
+            yield from (Planned(name, kind, str(entry.details.get("note", ""))) for name in asked if name != CALL)
 
 
 def _follow_up(fold: Fold) -> NoticeKind | None:
@@ -62,9 +82,9 @@ def incident_key(incident: Incident) -> str:
     return f"sevrouter-{incident.dedup_key}-{int(incident.opened_at.timestamp() * 1_000_000)}"
 
 
-def notice(before: Incident | None, incident: Incident, kind: NoticeKind, *, now: datetime) -> Notice:
+def notice(before: Incident | None, incident: Incident, planned: Planned, *, now: datetime) -> Notice:
     """What there is to tell of a stored incident; `before` is what it was, None where there was none."""
-    evidence = incident.evidence
+    evidence, kind = incident.evidence, planned.kind
     # What is over is nothing to roll back.
     deployments = () if kind is NoticeKind.RESOLVED else evidence.deployments
     has_risen = before is not None and before.is_open and incident.sev.is_worse_than(before.sev)
@@ -85,6 +105,9 @@ def notice(before: Incident | None, incident: Incident, kind: NoticeKind, *, now
         # First where some integration has room for a few only: a rollback is what helps at once.
         links=links_to(deployments) | safe_links(evidence.alert),
         deployments=tuple(each.hint for each in deployments),
+        note=planned.note,
+        foreseen=planned.foreseen,
+        suppressed=incident.suppressed,
         opened_at=incident.opened_at,
         at=now,
         firing=incident.firing,

@@ -292,7 +292,7 @@ class Taking:
             deliveries.append(
                 NewDelivery(
                     integration=planned.integration,
-                    notice=notice(group.incident, incident, planned.kind, now=self._now),
+                    notice=notice(group.incident, incident, planned, now=self._now),
                     received_at=self._now,
                     expires_at=self._now + self._routing.give_up_after,
                     lease=self._lease.token if takes else None,

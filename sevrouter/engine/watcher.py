@@ -64,7 +64,7 @@ class Watcher:
             deliveries += [
                 NewDelivery(
                     integration=each.integration,
-                    notice=notice(before, incident, each.kind, now=now),
+                    notice=notice(before, incident, each, now=now),
                     received_at=now,
                     expires_at=now + routing.give_up_after,
                 )

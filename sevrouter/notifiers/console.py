@@ -95,6 +95,8 @@ class Console:
 
 def _body(notice: Notice) -> Iterator[str]:
     yield "  " + " · ".join(f"{name}: {one_line(value, 80)}" for name, value in facts(notice).items())
+    if notice.note:
+        yield f"  {one_line(notice.note, 500)}"
     yield from (f"  because {one_line(line, 500)}" for line in notice.why)
     yield from (f"  {one_line(line, 500)}" for line in notice.deployments)
     yield from (f"  | {line}" for line in many_lines(notice.description, 2_000).splitlines())

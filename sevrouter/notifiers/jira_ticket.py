@@ -51,7 +51,9 @@ def comment(delivery: Delivery) -> adf.Node:
     """What happened to the incident. Its last line is found again when nobody knows whether it was posted."""
     notice = delivery.notice
     told = [adf.paragraph(adf.text(f"{notice.sev}: {state_of(notice)} at {instant(notice.at)}"))]
-    if notice.kind is not NoticeKind.RESOLVED:
+    if notice.note:
+        told.append(adf.paragraph(adf.text(notice.note)))
+    if notice.kind not in (NoticeKind.RESOLVED, NoticeKind.SUPPRESSED, NoticeKind.STALE):
         told += _explanation(notice)
     return adf.document(told, last=adf.paragraph(adf.text(marker(delivery))))
 

@@ -107,6 +107,7 @@ def _payload(notice: Notice) -> dict[str, object]:
 def _details(notice: Notice) -> dict[str, object]:
     return {
         **facts(notice),
+        **({"Note": notice.note} if notice.note else {}),
         **({DEPLOYED: list(notice.deployments)} if notice.deployments else {}),
         "Why": list(notice.why),
         "Incident": origin(notice),

@@ -28,7 +28,8 @@ LONGEST_DESCRIPTION = 1_500
 # All blocks together have a limit that is nowhere written down, at about 13,000 characters.
 LONGEST_LABELS = 2_000
 LONGEST_DEPLOYMENTS = 600
-LONGEST_LINKS = 5_200
+LONGEST_NOTE = 600
+LONGEST_LINKS = 4_600
 
 _USER = re.compile(r"[UW][A-Z0-9]+", re.ASCII)
 _USER_GROUP = re.compile(r"S[A-Z0-9]+", re.ASCII)
@@ -40,9 +41,13 @@ def message(notice: Notice, *, mention: str | None) -> dict[str, object]:
     return _post(notice, [*_beginning(notice, mention), *_explanation(notice), _end(notice)])
 
 
+# What a note says all about, or needs no more words.
+_PLAIN = frozenset({NoticeKind.RESOLVED, NoticeKind.SUPPRESSED, NoticeKind.STALE})
+
+
 def reply(notice: Notice, *, mention: str | None) -> dict[str, object]:
-    """What happened since, for the thread. A resolve needs no explanation."""
-    explanation = () if notice.kind is NoticeKind.RESOLVED else _explanation(notice)
+    """What happened since, for the thread. What is over, or quiet, needs no explanation."""
+    explanation = () if notice.kind in _PLAIN else _explanation(notice)
     return _post(notice, [*_beginning(notice, mention), *explanation, _end(notice)])
 
 
@@ -87,13 +92,29 @@ def _beginning(notice: Notice, mention: str | None) -> Iterator[Block]:
     yield HeaderBlock(text=_plain(notice.title or str(notice.sev), LONGEST_HEADER))
     called = mention_of(mention)
     if called and _is_urgent(notice):
-        yield SectionBlock(text=MarkdownTextObject(text=f"{called} this is yours: {notice.sev}", verbatim=True))
+        yield SectionBlock(text=MarkdownTextObject(text=f"{called} {_call_to(notice)}", verbatim=True))
+    if notice.note:
+        yield _section(notice.note, LONGEST_NOTE)
     yield _section("\n".join(f"{name}: {value}" for name, value in facts(notice).items()))
 
 
+# What gets worse, or may do so; all else is news that can be read later.
+_URGENT = frozenset({NoticeKind.OPENED, NoticeKind.ROSE, NoticeKind.REOPENED, NoticeKind.UNSUPPRESSED})
+
+
 def _is_urgent(notice: Notice) -> bool:
-    # From SEV-4 down it can wait for normal hours, and nobody is woken by a resolve.
-    return notice.kind is not NoticeKind.RESOLVED and not Sev.SEV_3.is_worse_than(notice.sev)
+    if notice.suppressed is not None:
+        return False
+    if notice.kind is NoticeKind.LIKELY:
+        return notice.foreseen is not None and notice.foreseen.is_major
+    # From SEV-4 down it can wait for normal hours.
+    return notice.kind in _URGENT and not Sev.SEV_3.is_worse_than(notice.sev)
+
+
+def _call_to(notice: Notice) -> str:
+    if notice.kind is NoticeKind.LIKELY:
+        return f"this is yours, and likely to become {notice.foreseen}"
+    return f"this is yours: {notice.sev}"
 
 
 def _explanation(notice: Notice) -> Iterator[Block]:

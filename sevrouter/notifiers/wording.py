@@ -38,7 +38,7 @@ def state_of(notice: Notice) -> str:
 
 def facts(notice: Notice) -> dict[str, str]:
     """The incident in a few named words."""
-    return {
+    told = {
         "SEV": f"{notice.sev}, unsure" if notice.unsure else str(notice.sev),
         "State": state_of(notice),
         "System": notice.system or "unknown",
@@ -46,6 +46,7 @@ def facts(notice: Notice) -> dict[str, str]:
         "Since": instant(notice.opened_at),
         "Firing": str(notice.firing),
     }
+    return told if notice.suppressed is None else told | {"Suppressed": notice.suppressed}
 
 
 def origin(notice: Notice) -> str:

@@ -10,7 +10,7 @@ from sevrouter.domain.delivery import Notice, NoticeKind
 from sevrouter.domain.deployment import Deployment, NearbyDeployment, links_to, nearby
 from sevrouter.domain.incident import Evidence, Incident, IncidentPolicy, fold
 from sevrouter.domain.observation import Change
-from sevrouter.domain.plan import notice
+from sevrouter.domain.plan import Planned, notice
 from sevrouter.domain.sev import Sev
 from tests.domain.building import CONFIG, NOW, OPENING, at, firing, incident, observation
 from tests.domain.building import notice as a_notice
@@ -108,7 +108,7 @@ def test_the_newest_link_is_the_deployment_and_the_others_say_which() -> None:
 
 def suspicious(kind: NoticeKind) -> Notice:
     """What is told of it."""
-    return notice(None, suspected(Sev.SEV_2), kind, now=NOW)
+    return notice(None, suspected(Sev.SEV_2), Planned("slack", kind), now=NOW)
 
 
 def suspected(sev: Sev) -> Incident:

@@ -112,7 +112,7 @@ def test_nobody_is_told_twice_of_one_fold_and_nobody_is_forgotten(
 
 def test_a_notice_tells_what_was_decided() -> None:
     alert = firing(annotations={"summary": "No answer", "description": "one\ntwo"}, generator_url="http://p:9090/g")
-    told = notice(None, incident(Sev.SEV_2, alert=alert), OPENED, now=at(1))
+    told = notice(None, incident(Sev.SEV_2, alert=alert), Planned("slack", OPENED), now=at(1))
     assert told.title == "[SEV-2] checkout: No answer (Down)"
     assert told.description == "one\ntwo"
     assert told.why == ("SEV-2 by rule 'a rule': because",)
@@ -123,7 +123,7 @@ def test_a_notice_tells_what_was_decided() -> None:
 
 @pytest.mark.parametrize("kind", [ROSE, OPENED])
 def test_a_notice_of_a_rise_says_what_it_was_before(kind: NoticeKind) -> None:
-    assert notice(incident(Sev.SEV_4), incident(Sev.SEV_2), kind, now=NOW).previous_sev is Sev.SEV_4
+    assert notice(incident(Sev.SEV_4), incident(Sev.SEV_2), Planned("slack", kind), now=NOW).previous_sev is Sev.SEV_4
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_notice_of_a_rise_says_what_it_was_before(kind: NoticeKind) -> None:
     ids=["new", "as bad", "another that is over"],
 )
 def test_a_notice_of_no_rise_says_nothing_of_before(before: Incident | None) -> None:
-    assert notice(before, incident(Sev.SEV_2), OPENED, now=NOW).previous_sev is None
+    assert notice(before, incident(Sev.SEV_2), Planned("slack", OPENED), now=NOW).previous_sev is None
 
 
 def test_an_incident_has_one_key_for_ever_and_the_next_of_its_identity_another() -> None:

@@ -85,6 +85,7 @@ def nasty(text: str) -> dict[str, Any]:
         "title": f"[SEV-2] {text}",
         "description": text,
         "why": (text, text),
+        "note": text,
         "deployments": (text, text),
         "labels": {"alertname": text, "cluster": text, "instance": text, "phone": text, text[:80]: text},
     }

@@ -141,8 +141,25 @@ async def test_only_what_cannot_wait_mentions_the_owners(
     notifier: Slack, slack: standin.Slack, sev: Sev, kind: NoticeKind
 ) -> None:
     await notifier.deliver(a_delivery(kind, sev=sev))
-    urgent = sev in (Sev.SEV_1, Sev.SEV_2, Sev.SEV_3) and kind is not NoticeKind.RESOLVED
+    gets_worse = {NoticeKind.OPENED, NoticeKind.ROSE, NoticeKind.REOPENED, NoticeKind.UNSUPPRESSED}
+    urgent = sev in (Sev.SEV_1, Sev.SEV_2, Sev.SEV_3) and kind in gets_worse
     assert bool((await slack.expect_message()).mentions) is urgent
+
+
+@pytest.mark.parametrize(("foreseen", "is_mentioned"), [(Sev.SEV_2, True), (Sev.SEV_1, True), (Sev.SEV_3, False)])
+async def test_the_owners_are_mentioned_where_a_major_incident_is_likely(
+    notifier: Slack, slack: standin.Slack, foreseen: Sev, is_mentioned: bool
+) -> None:
+    likely = a_delivery(NoticeKind.LIKELY, sev=Sev.SEV_4, foreseen=foreseen, note="3.8, it may become worse")
+    await notifier.deliver(likely)
+    message = await slack.expect_message("3.8, it may become worse")
+    assert bool(message.mentions) is is_mentioned
+
+
+async def test_nobody_is_mentioned_for_what_is_suppressed(notifier: Slack, slack: standin.Slack) -> None:
+    await notifier.deliver(a_delivery(NoticeKind.ROSE, suppressed="silenced in Alertmanager"))
+    message = await slack.expect_message("Suppressed: silenced in Alertmanager")
+    assert not message.mentions
 
 
 @pytest.mark.parametrize("text", INJECTIONS)
