@@ -8,20 +8,33 @@ from __future__ import annotations
 
 import enum
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from sevrouter.domain.forecast import Forecast
     from sevrouter.domain.sev import Sev
 
 # A level is left only this much beyond its border, so that to and fro across the border is no news.
 MARGIN = 1.5
 # The share of the horizon for which it has to be below, so that a trend lost for some readings is no news when found.
 FORGOTTEN_AFTER = 0.25
+
+
+class Ahead(Protocol):
+    """Something worse that may come: a SEV, when, and how far ahead is looked at all."""
+
+    @property
+    def sev(self) -> Sev: ...
+    @property
+    def crosses_in(self) -> timedelta: ...
+    @property
+    def horizon(self) -> timedelta: ...
+
+
+A = TypeVar("A", bound=Ahead)
 
 
 class Likelihood(enum.Enum):
@@ -50,25 +63,25 @@ class Mention(Struct, frozen=True, gc=False):
     below_since: datetime | None = None
 
 
-def likelihood_of(forecast: Forecast) -> Likelihood | None:
+def likelihood_of(forecast: Ahead) -> Likelihood | None:
     """The likelihood of a forecast; None where it is beyond its own horizon."""
     fitting = (each for each in Likelihood if forecast.crosses_in <= each.within * forecast.horizon)
     return min(fitting, key=lambda each: each.within, default=None)
 
 
 def weigh(
-    mentions: Mapping[Sev, Mention], forecasts: Iterable[Forecast], *, now: datetime, horizon: timedelta
-) -> tuple[dict[Sev, Mention], tuple[Forecast, ...]]:
+    mentions: Mapping[Sev, Mention], forecasts: Iterable[A], *, now: datetime, horizon: timedelta
+) -> tuple[dict[Sev, Mention], tuple[A, ...]]:
     """What is to be remembered of one incident, and the forecasts that are news, the worst SEV's first.
 
     Of several forecasts of one SEV the soonest counts, whichever rule it is by. What is remembered equals what was
     as long as nothing has to be stored.
     """
-    soonest: dict[Sev, Forecast] = {}
+    soonest: dict[Sev, A] = {}
     for each in sorted(forecasts, key=lambda forecast: forecast.crosses_in):
         soonest.setdefault(each.sev, each)
     remembered: dict[Sev, Mention] = {}
-    news: list[Forecast] = []
+    news: list[A] = []
     for sev in sorted({*mentions, *soonest}, key=lambda sev: sev.rank):
         before, found = mentions.get(sev), soonest.get(sev)
         after = _next(before, found, now=now, horizon=horizon)
@@ -79,7 +92,7 @@ def weigh(
     return remembered, tuple(news)
 
 
-def _next(before: Mention | None, found: Forecast | None, *, now: datetime, horizon: timedelta) -> Mention | None:
+def _next(before: Mention | None, found: Ahead | None, *, now: datetime, horizon: timedelta) -> Mention | None:
     level = None if found is None else likelihood_of(found)
     present = None if level is None else Mention(level)
     if before is None or (level is not None and level.is_more_than(before.likelihood)):

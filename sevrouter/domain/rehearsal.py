@@ -10,8 +10,9 @@ from msgspec import Struct
 
 from sevrouter.domain.alert import Alert, AlertRecord
 from sevrouter.domain.grading import Verdict
+from sevrouter.domain.measuring import Subject
 from sevrouter.domain.promql import QueryAnswer, QueryProblem, Series
-from sevrouter.domain.review import Subject, review
+from sevrouter.domain.review import review
 from sevrouter.domain.timed import UNSURE_AFTER, Query
 
 if TYPE_CHECKING:

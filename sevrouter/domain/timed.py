@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sevrouter.domain.measure import Threshold
+from sevrouter.domain.measure import Measure, Threshold
 from sevrouter.domain.promql import QueryTemplate
 from sevrouter.domain.text import one_line
 
@@ -48,13 +48,37 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
+class Ratio:
+    """What one measure gives, in per cent of what another gives; of nothing there is no share."""
+
+    part: Query | Count | Measure | float
+    whole: Query | Count | Measure | float
+
+    def __str__(self) -> str:
+        return f"{_named(self.part)} of {_named(self.whole)}"
+
+
+def _named(measure: Query | Count | Measure | float) -> str:
+    return f"{measure:g}" if isinstance(measure, float) else str(measure)
+
+
+Timed = Query | FiringFor | Count | Ratio
+
+
+def templates(measure: Timed) -> tuple[QueryTemplate, ...]:
+    """The queries that a measure asks."""
+    asked = (measure.part, measure.whole) if isinstance(measure, Ratio) else (measure,)
+    return tuple(each.template for each in asked if isinstance(each, Query))
+
+
+@dataclass(frozen=True, slots=True)
 class Watched:
     """A timed measure against thresholds, the worst SEV's first.
 
     `every` is how often it is read; None is as often as the SEV that it is about asks for.
     """
 
-    measure: Query | FiringFor | Count
+    measure: Timed
     thresholds: tuple[Threshold, ...]
     every: timedelta | None = None
     unsure_after: timedelta = UNSURE_AFTER

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from sevrouter.domain.alert import AlertStatus
 from sevrouter.domain.grading import cannot_measure
+from sevrouter.domain.measuring import Subject
 from sevrouter.domain.observation import Observation, observe
-from sevrouter.domain.review import Subject, queries, review
+from sevrouter.domain.review import queries, review
 from sevrouter.engine.asking import Answers
 from sevrouter.engine.lease import Lease
 from sevrouter.engine.outage import Outage

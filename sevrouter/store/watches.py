@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import select
 
 from sevrouter.domain.alert import Alert
-from sevrouter.domain.review import Past
+from sevrouter.domain.readings import Past
 from sevrouter.engine.ports import Watch
 from sevrouter.store.rows import execute, is_postgres, numbered, select_in
 from sevrouter.store.tables import microseconds, moment, watches
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from sevrouter.domain.review import Readings
+    from sevrouter.domain.readings import Readings
 
 # Of more firing alerts than this, those that have been firing for longest are read.
 MOST_ALERTS = 5_000

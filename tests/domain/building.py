@@ -12,7 +12,7 @@ from sevrouter.domain.labels import parse_matcher
 from sevrouter.domain.measure import Measure, Source, parse_threshold
 from sevrouter.domain.observation import Change, Observation
 from sevrouter.domain.sev import Sev
-from sevrouter.domain.timed import Count, FiringFor, Query, Watched
+from sevrouter.domain.timed import Timed, Watched
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 CONFIG = "c0ffee"
@@ -76,7 +76,7 @@ def record_of(
 
 def watched(
     name: str,
-    measure: Query | FiringFor | Count,
+    measure: Timed,
     bounds: dict[Sev, str],
     *matchers: str,
     every: timedelta | None = None,

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sevrouter.domain.alert import Alert
 from sevrouter.domain.grading import Grader, GradeReason, Rule
+from sevrouter.domain.measuring import EVERY, SELDOM, Subject, interval
 from sevrouter.domain.observation import Change
 from sevrouter.domain.promql import QueryAnswer, QueryProblem, QueryTemplate, Series
-from sevrouter.domain.review import (
-    EVERY,
-    MOST_QUERIES,
-    SELDOM,
-    Past,
-    Review,
-    Rise,
-    Subject,
-    interval,
-    queries,
-    review,
-    rises_ahead,
-)
+from sevrouter.domain.readings import Past
+from sevrouter.domain.review import MOST_QUERIES, Review, Rise, queries, review, rises_ahead
 from sevrouter.domain.sev import Sev, worst
 from sevrouter.domain.timed import UNSURE_AFTER, Count, FiringFor, Query
 from tests.domain.building import at, by_word, firing, fixed, record_of, watched
@@ -118,7 +109,8 @@ def test_what_lies_ahead_is_told_once_for_each_rise() -> None:
 
 
 def test_a_clock_that_runs_behind_makes_no_negative_duration() -> None:
-    assert review(grader(SLA), [subject(slo="latency", start=5)], now=at(0)) == Review((), None, at(35))
+    found = review(grader(SLA), [subject(slo="latency", start=5)], now=at(0))
+    assert (found.sev, found.next_at) == (None, at(35))
 
 
 def test_a_bound_that_has_to_be_exceeded_is_looked_at_just_after() -> None:
@@ -130,7 +122,8 @@ def test_a_bound_that_has_to_be_exceeded_is_looked_at_just_after() -> None:
 
 def test_a_bound_beyond_all_time_is_never_reached() -> None:
     rule = watched("never", FiringFor(), {Sev.SEV_1: ">= 1e300"})
-    assert review(grader(rule), [subject()], now=at(60)) == Review((), None, None)
+    found = review(grader(rule), [subject()], now=at(60))
+    assert (found.sev, found.next_at) == (None, None)
 
 
 def test_values_of_a_label_are_counted_once() -> None:
@@ -222,18 +215,40 @@ def test_what_is_sure_stands_until_it_is_unsure_for_too_long() -> None:
     gone = QueryAnswer(problem=QueryProblem.EMPTY)
     before = asked(numbers(2))
     first = asked(gone, 1, before)
-    assert (first.sev, first.problems, first.next_at) == (Sev.SEV_3, (QueryProblem.EMPTY,), at(1.5))
+    assert (first.sev, first.problems, first.next_at) == (Sev.SEV_3, (), at(1.5))
     second = asked(gone, 1.5, first)
     assert (second.sev, second.problems, second.next_at) == (Sev.SEV_3, (), at(2))
     third = asked(gone, 1 + UNSURE_AFTER.total_seconds() / 60, second)
-    assert (third.sev, third.problems) == (Sev.SEV_1, ())
+    assert (third.sev, third.problems) == (Sev.SEV_1, (QueryProblem.EMPTY,)), "counted when it is the worst"
+    assert asked(gone, 3, third).problems == (), "and once"
     assert third.observations[0].verdict is not None
     assert third.observations[0].verdict.unsure
     assert third.observations[0].verdict.grades[0].why == (
         f"query {QUERY} gives no series: unsure, so the worst this rule knows, SEV-1"
     )
-    assert asked(numbers(2), 3, third).sev is Sev.SEV_3, "a number ends it"
-    assert {*asked(numbers(2), 3, third).readings.values()} == {Past(2.0)}
+    fourth = asked(numbers(2), 3, third)
+    assert fourth.sev is Sev.SEV_3, "a number ends it"
+    assert fourth.returned == (f"rule 'errors': query {QUERY} gives 2 again",)
+    (past,) = fourth.readings.values()
+    assert (past.number, past.problem, past.since, past.is_told) == (2.0, None, None, False)
+    assert asked(numbers(2), 4, fourth).returned == ()
+
+
+def test_a_short_gap_is_neither_counted_nor_said_to_be_over() -> None:
+    gap = asked(QueryAnswer(problem=QueryProblem.EMPTY), 1, asked(numbers(2)))
+    after = asked(numbers(2), 1.5, gap)
+    assert (gap.problems, after.problems, after.returned) == ((), (), ())
+
+
+def test_what_an_older_version_kept_of_readings_is_read() -> None:
+    assert msgspec.json.decode(b'{"number": 2.0}', type=Past) == Past(2.0)
+
+
+@given(number=st.floats(allow_nan=False))
+def test_a_number_beyond_all_numbers_is_kept_as_bad_as_it_is(number: float) -> None:
+    found = asked(numbers(number))
+    kept = msgspec.json.decode(msgspec.json.encode(found.readings), type=dict[str, Past])
+    assert asked(None, 1, Review((), None, None, kept)).sev is found.sev
 
 
 def test_a_label_that_is_missing_is_unsure_at_once() -> None:
@@ -241,6 +256,9 @@ def test_a_label_that_is_missing_is_unsure_at_once() -> None:
     assert found.sev is Sev.SEV_1
     assert found.observations[0].verdict is not None
     assert "the alert has no label 'service'" in found.observations[0].verdict.grades[0].why
+    assert found.problems == (QueryProblem.LABEL_MISSING,)
+    again = review(grader(ERRORS), [subject()], now=at(1), readings=found.readings)
+    assert (again.sev, again.problems) == (Sev.SEV_1, ()), "counted once"
 
 
 def test_what_is_asked_alike_is_asked_once_and_not_without_end() -> None:
