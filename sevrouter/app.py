@@ -32,6 +32,7 @@ from sevrouter.domain.delivery import INTEGRATIONS
 from sevrouter.engine.asking import Asker
 from sevrouter.engine.deployments import DeploymentLog
 from sevrouter.engine.dispatcher import Dispatcher
+from sevrouter.engine.hearing import Hearing
 from sevrouter.engine.intake import Intake
 from sevrouter.engine.janitor import Janitor
 from sevrouter.engine.lane import Route
@@ -154,6 +155,7 @@ async def serve(configuration: Configuration, options: Options) -> None:
         dispatcher = Dispatcher(store, metrics, clock=utc_now)
         stack.push_async_callback(dispatcher.stop)
         watcher = Watcher(store, lambda: keeper.configuration.routing, clock=utc_now, wake=dispatcher.wake)
+        hearing = Hearing(store, lambda: keeper.configuration.routing, clock=utc_now, wake=dispatcher.wake)
         session = await stack.enter_async_context(prometheus.open_session())
         asker = Asker(clock=utc_now)
         measurer = Measurer(
@@ -173,6 +175,7 @@ async def serve(configuration: Configuration, options: Options) -> None:
             lanes=dispatcher,
             due=watcher.wake,
             watched=measurer.wake,
+            heard=hearing.note,
         )
         janitor = Janitor(store, dispatcher, lambda: keeper.configuration.retention, clock=utc_now)
 
@@ -204,7 +207,7 @@ async def serve(configuration: Configuration, options: Options) -> None:
             # comes to this before anything that a lane asks of it. Elsewhere the janitor looks for lost leases, and
             # looks again where the database is away just now.
             await dispatcher.rescue(everybody=True)
-        loops = [watcher.run(), measurer.run(), janitor.run(), keeper.watch()]
+        loops = [watcher.run(), measurer.run(), hearing.run(), janitor.run(), keeper.watch()]
         if (listening := store.listening(dispatcher.wake)) is not None:
             loops.append(listening)
         for loop in loops:

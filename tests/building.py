@@ -47,6 +47,7 @@ TABLES = (
     "deliveries",
     "delivery_references",
     "deployments",
+    "heartbeats",
     "quarantine",
 )
 
@@ -72,6 +73,8 @@ def routing(
     group_by: tuple[str, ...] = ("cluster", "service", "alertname"),
     default_owner: str | None = None,
     give_up_after: timedelta = timedelta(hours=24),
+    stale_after: timedelta = timedelta(hours=24),
+    horizon: timedelta = timedelta(hours=1),
     config_hash: str = CONFIG,
 ) -> Routing:
     """What decides: severity words, a share of customers, one system with an owner."""
@@ -83,6 +86,8 @@ def routing(
         ),
         responses=RESPONSES,
         give_up_after=give_up_after,
+        stale_after=stale_after,
+        horizon=horizon,
         config_hash=config_hash,
     )
 

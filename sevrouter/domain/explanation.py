@@ -54,6 +54,14 @@ def why(verdict: Verdict) -> tuple[str, ...]:
     return tuple(_because(grade) for grade in verdict.grades)
 
 
+def reasons(incident: Incident) -> tuple[str, ...]:
+    """Why an incident is as bad as it is: what a person said, the grades, and what is read again by now."""
+    said, returned = incident.standing.set_sev, incident.standing.returned
+    by_person = () if said is None else (f"{said.sev} set by {said.by}: {said.reason}",)
+    is_back = () if returned is None else (f"since then a reading is back: {returned}",)
+    return (*by_person, *why(incident.evidence.verdict), *is_back)
+
+
 def _because(grade: Grade) -> str:
     return one_line(f"{sev_name(grade.sev)} by rule {grade.rule!r}: {grade.why}", 500)
 

@@ -44,7 +44,7 @@ def by_readings(
         if found is not None:
             yield Foreseen(found.sev, found.crosses_in, horizon, f"{rule}: {found.text()}")
     if (last := one_less_crosses(past.number, ahead, sev)) is not None:
-        yield Foreseen(last.sev, NOW, horizon, f"{rule}: {redundancy_text(last)}")
+        yield Foreseen(last.sev, NOW, horizon, f"{redundancy_text(last)} ({rule})")
 
 
 def by_time(

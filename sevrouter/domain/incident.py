@@ -169,6 +169,11 @@ class Incident(Struct, frozen=True, kw_only=True, gc=False):
         """Whether it is not resolved."""
         return self.state is not IncidentState.RESOLVED
 
+    @property
+    def last_heard_at(self) -> datetime:
+        """When something was heard of it."""
+        return self.heard_at or self.opened_at
+
 
 class Fold(Struct, frozen=True, gc=False):
     """What became of an incident: its new state, and the facts that say why. None where nothing opened one."""
@@ -178,7 +183,11 @@ class Fold(Struct, frozen=True, gc=False):
 
     def has(self, fact: Fact) -> bool:
         """Whether this happened."""
-        return any(entry.fact is fact for entry in self.facts)
+        return self.fact(fact) is not None
+
+    def fact(self, fact: Fact) -> TimelineEntry | None:
+        """The first such fact."""
+        return next((entry for entry in self.facts if entry.fact is fact), None)
 
 
 class Opening(Struct, frozen=True, kw_only=True, gc=False):
@@ -273,9 +282,12 @@ def _rise(
     decisive, sev = _decisive(candidates)
     # Who is called for a rise has to hear of a deployment too.
     evidence = replace(_evidence(decisive, config_hash), deployments=incident.evidence.deployments)
-    if sev.is_worse_than(incident.sev):
+    overruled = incident.standing.overruled
+    if sev.is_worse_than(incident.sev) and sev.is_worse_than(overruled):
         details = {"from": str(incident.sev)} | _because(sev, evidence)
-        risen = replace(incident, sev=sev, unsure=evidence.verdict.unsure, evidence=evidence)
+        # What a person said of it was said of something milder.
+        standing = replace(incident.standing, set_sev=None, overruled=None, returned=None)
+        risen = replace(incident, sev=sev, unsure=evidence.verdict.unsure, evidence=evidence, standing=standing)
         return risen, [TimelineEntry(Fact.ROSE, now, details)]
     if sev is incident.sev and incident.unsure and not evidence.verdict.unsure:
         return replace(incident, unsure=False, evidence=evidence), []
@@ -284,7 +296,8 @@ def _rise(
 
 def _because(sev: Sev, evidence: Evidence) -> dict[str, object]:
     deciding = evidence.verdict.grades[0]
-    return {
+    measured = {"reading": deciding.reading, "threshold": deciding.threshold}
+    return {name: text for name, text in measured.items() if text is not None} | {
         "sev": str(sev), "unsure": evidence.verdict.unsure, "rule": deciding.rule, "why": deciding.why,
         "reason": deciding.reason.value, "config": evidence.config_hash,
     }  # fmt: skip
@@ -308,7 +321,7 @@ def _count(
     if truncated and not incident.truncated:
         facts.append(TimelineEntry(Fact.TRUNCATED, now))
     firing = max(0, incident.firing + len(fired) - len(resolved))
-    state = replace(incident, firing=firing, truncated=truncated)
+    state = _heard(replace(incident, firing=firing, truncated=truncated), facts, observations, now)
     if firing or truncated:
         state = replace(state, due_at=None)
     elif any(each.change is Change.EVENT for each in fresh):
@@ -318,6 +331,19 @@ def _count(
         facts.append(TimelineEntry(Fact.QUIET, now))
     settled = settle(state, now=now)
     return Fold(settled.incident, (*facts, *settled.facts))
+
+
+def _heard(
+    incident: Incident, facts: list[TimelineEntry], observations: Sequence[Observation], now: datetime
+) -> Incident:
+    # What was measured did not come from anybody.
+    if all(each.change is Change.MEASURED for each in observations):
+        return incident
+    if incident.stale_since is not None:
+        facts.append(TimelineEntry(Fact.HEARD_AGAIN, now))
+    elif now - incident.last_heard_at < HEARD_EVERY:
+        return incident
+    return replace(incident, heard_at=now, stale_since=None)
 
 
 def _counted(
@@ -347,5 +373,10 @@ def settle(incident: Incident, *, now: datetime) -> Fold:
     """Resolve an incident whose quiet time has run out; anything else stays as it is."""
     if not incident.is_open or incident.due_at is None or incident.due_at > now:
         return Fold(incident)
-    resolved = replace(incident, state=IncidentState.RESOLVED, resolved_at=now, due_at=None)
+    # What a person said of it is kept for when it reopens; all else was about what is over.
+    standing = Standing(set_sev=incident.standing.set_sev, overruled=incident.standing.overruled)
+    resolved = replace(
+        incident, state=IncidentState.RESOLVED, resolved_at=now, due_at=None, standing=standing, suppressed=None,
+        stale_since=None,
+    )  # fmt: skip
     return Fold(resolved, (TimelineEntry(Fact.RESOLVED, now, {"reason": "quiet_time_over"}),))

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from sevrouter.domain.delivery import CALL, Notice, NoticeKind
 from sevrouter.domain.deployment import links_to
-from sevrouter.domain.explanation import headline, safe_links, why
-from sevrouter.domain.incident import Fact, Fold, Incident
-from sevrouter.domain.sev import Sev
+from sevrouter.domain.explanation import headline, reasons, safe_links
+from sevrouter.domain.incident import Fact, Fold, Incident, TimelineEntry
+from sevrouter.domain.sev import Sev, parse_sev
 from sevrouter.domain.text import many_lines, shown_labels
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 Responses = Mapping[Sev, Sequence[str]]
+
+# Where it is mentioned that something is likely to become worse.
+MENTIONED_ON = "slack"
 
 
 class Planned(Struct, frozen=True, gc=False):
@@ -53,22 +56,44 @@ def plan(fold: Fold, responses: Responses) -> tuple[Incident | None, tuple[Plann
     kind = _follow_up(fold)
     if kind is not None:
         added = [name for name in responses.get(incident.sev, ()) if name not in incident.asked]
-        planned += [Planned(name, kind) for name in incident.asked]
-        planned += [Planned(name, NoticeKind.OPENED) for name in added]
+        note = _note(fold.fact(Fact.SEV_SET))
+        planned += [Planned(name, kind, note) for name in incident.asked]
+        planned += [Planned(name, NoticeKind.OPENED, note) for name in added]
         incident = replace(incident, asked=(*incident.asked, *added))
     if fold.has(Fact.RESOLVED):
         # What is open again although it ended was resolved first, and only those who knew of it are told so.
         asked = before.asked if incident.is_open else incident.asked
         ended = [Planned(name, NoticeKind.RESOLVED) for name in asked]
         planned = [*ended, *planned] if incident.is_open else [*planned, *ended]
-    return incident, (*planned, *_news(fold, before.asked))
+    planned += _news(fold, before.asked)
+    if (likely := fold.fact(Fact.LIKELY)) is not None:
+        incident, warned = _warn(incident, likely, responses)
+        planned += warned
+    return incident, tuple(planned)
 
 
 def _news(fold: Fold, asked: Sequence[str]) -> Iterator[Planned]:
     for entry in fold.facts:
         kind = _NEWS.get(entry.fact)
-        if kind is not None:
-            yield from (Planned(name, kind, str(entry.details.get("note", ""))) for name in asked if name != CALL)
+        # A rise that a person wants is told as a rise.
+        is_told = kind is NoticeKind.SEV_SET and fold.has(Fact.ROSE)
+        if kind is not None and not is_told:
+            yield from (Planned(name, kind, _note(entry)) for name in asked if name != CALL)
+
+
+def _warn(incident: Incident, likely: TimelineEntry, responses: Responses) -> tuple[Incident, list[Planned]]:
+    """A mention where people talk, before it is as bad: also where what it is now would not be talked about there."""
+    foreseen = parse_sev(str(likely.details["sev"]))
+    is_asked = MENTIONED_ON in incident.asked
+    if foreseen is None or not (is_asked or MENTIONED_ON in responses.get(foreseen, ())):
+        return incident, []
+    asked = incident.asked if is_asked else (*incident.asked, MENTIONED_ON)
+    warning = Planned(MENTIONED_ON, NoticeKind.LIKELY, _note(likely), foreseen)
+    return replace(incident, asked=asked), [warning]
+
+
+def _note(entry: TimelineEntry | None) -> str:
+    return "" if entry is None else str(entry.details.get("note", ""))
 
 
 def _follow_up(fold: Fold) -> NoticeKind | None:
@@ -100,7 +125,7 @@ def notice(before: Incident | None, incident: Incident, planned: Planned, *, now
         description=many_lines(evidence.alert.annotations.get("description", "")),
         system=incident.system,
         owner=incident.owner,
-        why=why(evidence.verdict),
+        why=reasons(incident),
         labels=shown_labels(evidence.alert.labels),
         # First where some integration has room for a few only: a rollback is what helps at once.
         links=links_to(deployments) | safe_links(evidence.alert),

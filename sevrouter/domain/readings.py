@@ -45,7 +45,7 @@ class Past(Struct, frozen=True, gc=False, omit_defaults=True):
         """What it gave by now. Of several series the one counts that is worst."""
         if answer.problem is not None:
             return Past(self.number, answer.problem, self.since or now, self.is_told, self.trail)
-        numbers = [min(max(each.number, -BEYOND_ALL), BEYOND_ALL) for each in answer.series]
+        numbers = [float(min(max(each.number, -BEYOND_ALL), BEYOND_ALL)) for each in answer.series]
         number = min(numbers, key=lambda each: _place(thresholds, each))
         return Past(number, trail=_longer(self.trail, number, now, kept_for))
 

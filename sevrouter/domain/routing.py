@@ -9,13 +9,15 @@ from sevrouter.domain.grading import Grader
 from sevrouter.domain.incident import IncidentPolicy
 from sevrouter.domain.ownership import Ownership
 from sevrouter.domain.plan import Responses
+from sevrouter.domain.review import HORIZON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routing:
     """Rules, identity, ownership and responses. `give_up_after` is when an undelivered delivery is dead.
 
-    `deployment_window` is how long after a deployment an incident may come from it; zero is never.
+    `deployment_window` is how long after a deployment an incident may come from it, `stale_after` how long nothing may
+    be heard of an open incident, and `horizon` how far ahead a forecast looks; of each, zero is never.
     """
 
     grader: Grader
@@ -24,4 +26,6 @@ class Routing:
     responses: Responses
     give_up_after: timedelta
     deployment_window: timedelta = timedelta(minutes=30)
+    stale_after: timedelta = timedelta(hours=24)
+    horizon: timedelta = HORIZON
     config_hash: str

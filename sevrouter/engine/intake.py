@@ -25,7 +25,10 @@ __all__ = ["Intake", "Unread", "Webhook"]
 
 
 class Intake:
-    """Takes webhooks in. `lanes` get what there is to deliver, `due` and `watched` are told of a new due time."""
+    """Takes webhooks in. `lanes` get what there is to deliver, `due` and `watched` are told of a new due time.
+
+    `heard` is told of which incidents something came that changes nothing.
+    """
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class Intake:
         lanes: Lanes,
         due: Callable[[], None],
         watched: Callable[[], None],
+        heard: Callable[[Iterable[int]], None],
     ) -> None:
         self._store = store
         self._routing = routing
@@ -45,6 +49,7 @@ class Intake:
         self._lanes = lanes
         self._due = due
         self._watched = watched
+        self._heard = heard
 
     def remembers(self, sightings: Iterable[bytes]) -> set[bytes]:
         """Those of alerts that were sent just like this before, and nothing about them has changed."""
@@ -66,6 +71,8 @@ class Intake:
         tally.follow_up(self._lanes, due=self._due)
         if tally.has_watched:
             self._watched()
+        if tally.heard:
+            self._heard(tally.heard)
         tally.report(self._metrics)
 
     def _repeat(self, unread: Unread, routing: Routing) -> Tally | None:

@@ -9,6 +9,7 @@ from sevrouter.domain.alert import AlertStatus
 from sevrouter.domain.grading import cannot_measure
 from sevrouter.domain.measuring import Subject
 from sevrouter.domain.observation import Observation, observe
+from sevrouter.domain.outlook import Outlook
 from sevrouter.domain.review import queries, review
 from sevrouter.engine.asking import Answers
 from sevrouter.engine.lease import Lease
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from sevrouter.domain.alert import Alert
+    from sevrouter.domain.alert import Alert, AlertRecord
+    from sevrouter.domain.incident import Incident
     from sevrouter.domain.promql import QueryAnswer, QueryProblem
     from sevrouter.domain.routing import Routing
     from sevrouter.engine.asking import Asker
@@ -119,6 +121,7 @@ class _Work:
         self._answers = answers
         self._own = own
         self._problems: list[QueryProblem] = []
+        self._outlooks: dict[int, Outlook] = {}
         self._routing = routing
         self._now = now
         self._takes = takes
@@ -133,13 +136,14 @@ class _Work:
 
     def __call__(self, tx: TransactionPort) -> tuple[Tally, list[QueryProblem]]:
         observations: list[Observation] = []
-        self._problems = []
+        self._problems, self._outlooks = [], {}
         for watch in tx.watches.held(self._claimed):
             observations += self._review(tx, watch)
         taking = Taking(tx, self._routing, self._now, {}, self._takes, self._lease)
         if self._own is not None:
             observations += self._observe_own(tx, self._own)
-        return (taking.measured(observations) if observations else Tally()), self._problems
+        is_news = observations or self._outlooks
+        return (taking.measured(observations, self._outlooks) if is_news else Tally()), self._problems
 
     def _observe_own(self, tx: TransactionPort, alert: Alert) -> Sequence[Observation]:
         record = tx.alerts.records([alert.digest]).get(alert.digest)
@@ -154,12 +158,31 @@ class _Work:
         if not subjects:
             tx.watches.end(watch)
             return ()
-        found = review(self._routing.grader, subjects, now=self._now, readings=watch.readings, answers=self._answers)
+        routing = self._routing
+        found = review(
+            routing.grader,
+            [each for each, _ in subjects],
+            now=self._now,
+            readings=watch.readings,
+            answers=self._answers,
+            horizon=routing.horizon,
+        )
         self._problems += found.problems
         tx.watches.settle(watch, next_at=found.next_at or self._now + IDLE, readings=found.readings)
+        incident = next((each for _, each in subjects if each is not None), None)
+        if incident is not None and incident.id is not None:
+            looked_at = sum(each is not None for _, each in subjects)
+            self._outlooks[incident.id] = Outlook(
+                would_be=found.sev,
+                why=found.why,
+                is_whole=looked_at >= incident.firing and not incident.truncated,
+                foreseen=found.foreseen,
+                returned=found.returned if incident.unsure else (),
+            )
         return found.observations
 
-    def _subjects(self, tx: TransactionPort, watch: Watch) -> list[Subject]:
+    def _subjects(self, tx: TransactionPort, watch: Watch) -> list[tuple[Subject, Incident | None]]:
+        """The firing alerts of a watch, each with the open incident that it is in."""
         alerts = {each.digest: each for each in self._alerts[watch.id]}
         records = tx.alerts.records(alerts)
         # What intake has written in this same transaction counts.
@@ -169,7 +192,16 @@ class _Work:
             if record.status is AlertStatus.FIRING and record.watch_id == watch.id
         }
         ids = {each.incident_id for each in firing.values() if each.incident_id is not None}
-        opened = {number: each.opened_at for number, each in tx.incidents.by_id(ids).items() if each.is_open}
+        known = tx.incidents.by_id(ids)
+        incidents = [known.get(record.incident_id or 0) for record in firing.values()]
+        is_open = [each if each is not None and each.is_open else None for each in incidents]
         return [
-            Subject(alerts[digest], record, opened.get(record.incident_id or 0)) for digest, record in firing.items()
+            (_subject(alerts[digest], record, incident), incident)
+            for (digest, record), incident in zip(firing.items(), is_open, strict=True)
         ]
+
+
+def _subject(alert: Alert, record: AlertRecord, incident: Incident | None) -> Subject:
+    if incident is None:
+        return Subject(alert, record)
+    return Subject(alert, record, incident.opened_at, incident.sev)

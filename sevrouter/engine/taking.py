@@ -12,6 +12,7 @@ from sevrouter.domain.delivery import NewDelivery
 from sevrouter.domain.grading import unreadable_webhook
 from sevrouter.domain.incident import Fold, Incident, IncidentPolicy, Opening, TimelineEntry, fold
 from sevrouter.domain.observation import Change, Observation, observe
+from sevrouter.domain.outlook import Outlook, look
 from sevrouter.domain.plan import Planned, notice, plan
 from sevrouter.engine.deployments import suspecting
 from sevrouter.engine.entries import content_entry, entry, is_watched, placed_entry
@@ -39,6 +40,7 @@ class _Group:
     incident: Incident | None
     opening: Opening
     observations: list[Observation] = field(default_factory=list)
+    outlook: Outlook | None = None
     folded: Fold | None = None
     planned: tuple[Planned, ...] = ()
 
@@ -92,10 +94,14 @@ class Taking:
             self._save()
         return self._tally
 
-    def measured(self, observations: Sequence[Observation]) -> Tally:
-        """The same for what was measured and did not come by a webhook."""
+    def measured(self, observations: Sequence[Observation], outlooks: Mapping[int, Outlook] | None = None) -> Tally:
+        """The same for what was measured and did not come by a webhook.
+
+        An outlook is of the open incident with that id.
+        """
         self._tally.handed += self._lease.held(self._tx)
         self._group(observations)
+        self._look(outlooks or {})
         for group in self._groups.values():
             self._fold(group)
         self._save()
@@ -153,7 +159,7 @@ class Taking:
                 if not self._minds_repeats:
                     continue
             elif not change.kept:
-                tally.duplicates += 1
+                tally.repeats(record)
                 if change is Change.DUPLICATE and record is not None and alert.sighting:
                     recalled.append(self._recalled(record, alert, verdict))
                 tally.stale += change in (Change.STALE_FIRING, Change.STALE_RESOLVED)
@@ -195,6 +201,13 @@ class Taking:
             self._own(group, observation)
             group.observations.append(observation)
 
+    def _look(self, outlooks: Mapping[int, Outlook]) -> None:
+        for number, incident in self._tx.incidents.by_id(outlooks).items():
+            key = incident.dedup_key
+            if key not in self._groups:
+                self._groups[key] = _Group(incident, Opening(dedup_key=key, system=None, owner=None))
+            self._groups[key].outlook = outlooks[number]
+
     def _key(self, policy: IncidentPolicy, alert: Alert) -> str:
         return self._keys.get(alert.digest) or policy.dedup_key(alert.labels)
 
@@ -219,17 +232,21 @@ class Taking:
             or self._truncated
             or (before is not None and before.truncated)
         )
-        if not matters:
+        if not matters and group.outlook is None:
             return
-        folded = fold(
-            before,
-            group.observations,
-            opening=group.opening,
-            policy=self._routing.incidents,
-            config_hash=self._routing.config_hash,
-            now=self._now,
-            truncated=self._truncated,
-        )
+        folded = Fold(before)
+        if matters:
+            folded = fold(
+                before,
+                group.observations,
+                opening=group.opening,
+                policy=self._routing.incidents,
+                config_hash=self._routing.config_hash,
+                now=self._now,
+                truncated=self._truncated,
+            )
+        if group.outlook is not None:
+            folded = look(folded, group.outlook, now=self._now, horizon=self._routing.horizon)
         folded = suspecting(self._tx, folded, window=self._routing.deployment_window, now=self._now)
         incident, group.planned = plan(folded, self._routing.responses)
         group.folded = replace(folded, incident=incident)

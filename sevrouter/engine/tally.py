@@ -38,6 +38,8 @@ class Tally:
     facts: list[tuple[Incident, TimelineEntry]] = field(default_factory=list)
     integrations: set[str] = field(default_factory=set)
     handed: list[Delivery] = field(default_factory=list)
+    # Incidents of which something was heard that changes nothing.
+    heard: set[int] = field(default_factory=set)
     has_due: bool = False
     has_watched: bool = False
     _repeated: set[bytes] = field(default_factory=set)
@@ -54,11 +56,17 @@ class Tally:
             self.firing += 1
         else:
             self.resolved += 1
-        self.duplicates += 1
+        self.repeats(record)
         # What one webhook says twice is graded once.
         if record.verdict is not None and record.digest not in self._repeated:
             self._repeated.add(record.digest)
             self.verdicts.append(record.verdict)
+
+    def repeats(self, record: AlertRecord | None) -> None:
+        """Count an alert that says nothing new, but that its incident is still there."""
+        self.duplicates += 1
+        if record is not None and record.incident_id is not None and record.status is AlertStatus.FIRING:
+            self.heard.add(record.incident_id)
 
     def follow_up(self, lanes: Lanes, *, due: Callable[[], None]) -> None:
         """See to it that what was committed happens."""

@@ -33,7 +33,7 @@ def row_of(incident: Incident) -> tuple[Any, ...]:
         incident.firing,
         incident.truncated,
         ",".join(incident.asked),
-        None if incident.standing is NOTHING else encode(incident.standing).decode(),
+        None if incident.standing is NOTHING or incident.standing == NOTHING else encode(incident.standing).decode(),
         incident.suppressed,
         None if incident.heard_at is None else as_microseconds(incident.heard_at),
         None if incident.stale_since is None else as_microseconds(incident.stale_since),

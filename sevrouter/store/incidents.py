@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Select
 
     from sevrouter.domain.sev import Sev
     from sevrouter.store.memory import Memory
@@ -64,6 +64,8 @@ _LAST_BY_KEY = (
 )
 # Written as the index is, or SQLite would not take it and read every incident there ever was.
 _truncated = select(incidents.c.id).where(text("truncated")).limit(1)
+# Named one by one, so that the index on states is taken.
+_OPEN = tuple(each.value for each in IncidentState if each is not IncidentState.RESOLVED)
 _BEGINS = text("timeline.fact IN ('opened', 'reopened')")
 
 
@@ -198,8 +200,18 @@ class Incidents:
 
     def due(self, now: datetime, *, most: int) -> list[Incident]:
         """Incidents whose quiet time has run out, the longest over first; not those that another replica holds."""
-        self._flush_all()
         statement = select(incidents).where(incidents.c.due_at <= now).order_by(incidents.c.due_at).limit(most)
+        return self._claimed(statement)
+
+    def unheard(self, since: datetime, *, most: int) -> list[Incident]:
+        """Open incidents of which nothing was heard since then, and nobody said so; not those that another holds."""
+        last_heard_at = func.coalesce(incidents.c.heard_at, incidents.c.opened_at)
+        is_open = incidents.c.state.in_(_OPEN)
+        statement = select(incidents).where(is_open, incidents.c.stale_since.is_(None), last_heard_at <= since)
+        return self._claimed(statement.order_by(incidents.c.id).limit(most))
+
+    def _claimed(self, statement: Select[Any]) -> list[Incident]:
+        self._flush_all()
         rows = self._connection.execute(statement.with_for_update(skip_locked=True)).mappings().all()
         if self._is_shared:
             forget_ordered_ids(self._memory)

@@ -140,3 +140,62 @@ def test_an_incident_has_one_key_for_ever_and_the_next_of_its_identity_another()
     assert incident_key(one) == incident_key(replace(one, sev=Sev.SEV_1, id=9, state=IncidentState.RESOLVED))
     assert incident_key(one) != incident_key(replace(one, opened_at=at(1)))
     assert incident_key(one) != incident_key(replace(one, dedup_key="00fe"))
+
+
+def told_by(about: Incident, *facts: TimelineEntry) -> tuple[Incident | None, tuple[Planned, ...]]:
+    return plan(Fold(about, facts), RESPONSES)
+
+
+@pytest.mark.parametrize(
+    ("fact", "kind"),
+    [
+        (Fact.READING_RETURNED, NoticeKind.READING_RETURNED),
+        (Fact.SEV_SET, NoticeKind.SEV_SET),
+        (Fact.SUPPRESSED, NoticeKind.SUPPRESSED),
+        (Fact.UNSUPPRESSED, NoticeKind.UNSUPPRESSED),
+        (Fact.STALE, NoticeKind.STALE),
+    ],
+)
+def test_news_goes_to_those_who_know_and_rings_nobody_up(fact: Fact, kind: NoticeKind) -> None:
+    about = incident(Sev.SEV_2, asked=("call", "slack", "jira"))
+    news = TimelineEntry(fact, NOW, {"note": "so it is"})
+    assert told_by(about, news)[1] == (Planned("slack", kind, "so it is"), Planned("jira", kind, "so it is"))
+
+
+def test_what_only_the_timeline_needs_is_told_to_nobody() -> None:
+    about = incident(Sev.SEV_2, asked=("call", "slack", "jira"))
+    assert told_by(about, *(TimelineEntry(fact, NOW) for fact in (Fact.MILDER, Fact.HEARD_AGAIN)))[1] == ()
+
+
+def test_a_rise_that_a_person_wants_is_told_once_and_as_a_rise() -> None:
+    about = incident(Sev.SEV_2, asked=("slack",))
+    facts = (TimelineEntry(Fact.SEV_SET, NOW, {"note": "by ana"}), TimelineEntry(Fact.ROSE, NOW))
+    assert told_by(about, *facts)[1] == (Planned("slack", ROSE, "by ana"), Planned("call", OPENED, "by ana"))
+
+
+def likely(sev: Sev) -> TimelineEntry:
+    return TimelineEntry(Fact.LIKELY, NOW, {"sev": str(sev), "note": "errors: 3.8"})
+
+
+def test_what_is_likely_is_mentioned_where_people_talk_and_nowhere_else() -> None:
+    about = incident(Sev.SEV_3, asked=("slack", "jira", "call"))
+    warning = Planned("slack", NoticeKind.LIKELY, "errors: 3.8", Sev.SEV_2)
+    assert told_by(about, likely(Sev.SEV_2)) == (about, (warning,))
+
+
+def test_what_is_likely_is_mentioned_also_where_only_a_ticket_was_asked_for() -> None:
+    after, planned = told_by(incident(Sev.SEV_5, asked=("jira",)), likely(Sev.SEV_2))
+    assert planned == (Planned("slack", NoticeKind.LIKELY, "errors: 3.8", Sev.SEV_2),)
+    assert after is not None
+    assert after.asked == ("jira", "slack"), "who was warned hears how it goes on"
+
+
+def test_where_nobody_would_talk_of_it_nobody_is_warned() -> None:
+    about = incident(Sev.SEV_5, asked=("jira",))
+    assert plan(Fold(about, (likely(Sev.SEV_2),)), {Sev.SEV_2: ("call",)}) == (about, ())
+
+
+def test_a_warning_says_what_of_and_what_is_foreseen() -> None:
+    warning = Planned("slack", NoticeKind.LIKELY, "errors: 3.8", Sev.SEV_2)
+    told = notice(incident(Sev.SEV_3), incident(Sev.SEV_3), warning, now=NOW)
+    assert (told.note, told.foreseen, told.sev) == ("errors: 3.8", Sev.SEV_2, Sev.SEV_3)

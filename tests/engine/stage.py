@@ -15,6 +15,7 @@ from sevrouter.domain.promql import QueryAnswer, QueryProblem, Series
 from sevrouter.engine.asking import Asker
 from sevrouter.engine.deployments import DeploymentLog, Report
 from sevrouter.engine.dispatcher import Dispatcher
+from sevrouter.engine.hearing import Hearing
 from sevrouter.engine.intake import Intake, Unread, Webhook
 from sevrouter.engine.lane import Route
 from sevrouter.engine.measurer import Measurer
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from sevrouter.store.sqlite import SqliteStore
 
 OPENED, ROSE, REOPENED, RESOLVED = NoticeKind.OPENED, NoticeKind.ROSE, NoticeKind.REOPENED, NoticeKind.RESOLVED
+LIKELY, STALE, SEV_SET = NoticeKind.LIKELY, NoticeKind.STALE, NoticeKind.SEV_SET
 # Whole seconds without jitter to speak of: 10, 20, 40, 60, 60, … after a retry.
 SCHEDULE = Schedule(first=timedelta(seconds=10), longest=timedelta(seconds=60))
 # Real seconds; what has not happened by then never will.
@@ -129,6 +131,7 @@ class Stage:
         self.call, self.slack, self.jira = Recipient("call"), Recipient("slack"), Recipient("jira")
         self.dispatcher = Dispatcher(store, self.metrics, clock=self.clock)
         self.watcher = Watcher(store, lambda: self.routing, clock=self.clock, wake=self.dispatcher.wake)
+        self.hearing = Hearing(store, lambda: self.routing, clock=self.clock, wake=self.dispatcher.wake)
         self.prometheus = Answering()
         self.asker = Asker(clock=self.clock)
         self.asker.source = self.prometheus
@@ -149,6 +152,7 @@ class Stage:
             lanes=self.dispatcher,
             due=self.watcher.wake,
             watched=self.measurer.wake,
+            heard=self.hearing.note,
         )
         self.deployments = DeploymentLog(store, lambda: self.routing, self.metrics)
 
@@ -184,6 +188,7 @@ class Stage:
         self.clock.forward(hours=hours, minutes=minutes, seconds=seconds)
         await self.watcher.settle_due()
         await self.measurer.measure_due()
+        await self.hearing.listen()
         await self.idle()
 
     async def idle(self, *names: str) -> None:

@@ -10,7 +10,7 @@ from sevrouter.domain.timed import Count, FiringFor, Query
 from sevrouter.engine.asking import PROBE
 from tests.building import RULES, labelled, over, routing, select
 from tests.domain.building import firing, resolved, watched
-from tests.engine.stage import OPENED, RESOLVED, ROSE
+from tests.engine.stage import LIKELY, OPENED, RESOLVED, ROSE
 
 if TYPE_CHECKING:
     from sevrouter.domain.alert import Alert
@@ -23,12 +23,22 @@ async def test_an_open_incident_rises_by_itself(stage: Stage) -> None:
     stage.routing = routing(rules=(*RULES, SLA))
     await stage.push(firing("Slow", severity="warning", slo="latency", service="checkout"))
     stage.slack.expect_one(OPENED, Sev.SEV_4)
-    await stage.forward(minutes=29, seconds=59)
+    await stage.forward()
+    told = stage.slack.expect_one(LIKELY, Sev.SEV_4)
+    assert told.notice.note == "becomes SEV-2 in 30 min: firing for >= 30m (breaking the SLA)"
+    await stage.forward(minutes=15)
+    told = stage.slack.expect_one(LIKELY)
+    assert told.notice.note == "becomes SEV-2 in 15 min: firing for >= 30m (breaking the SLA)"
+    await stage.forward(minutes=14, seconds=59)
     await stage.forward(seconds=1)
     stage.call.expect_one(OPENED, Sev.SEV_2)
     told = stage.slack.expect_one(ROSE, Sev.SEV_2)
     assert told.notice.why[0] == "SEV-2 by rule 'breaking the SLA': firing for 30m is >= 30m"
-    await stage.forward(hours=3, minutes=30)
+    await stage.forward(hours=2, minutes=30)
+    assert stage.slack.expect_one(LIKELY).notice.note.startswith("becomes SEV-1 in 1 h: ")
+    await stage.forward(minutes=45)
+    assert stage.slack.expect_one(LIKELY).notice.note.startswith("becomes SEV-1 in 15 min: ")
+    await stage.forward(minutes=15)
     stage.call.expect_one(ROSE, Sev.SEV_1)
     stage.slack.expect_one(ROSE, Sev.SEV_1)
     assert (await stage.facts()).count("rose") == 2
@@ -69,6 +79,7 @@ async def test_the_age_of_an_incident_counts_whatever_comes_and_goes_in_it(stage
     await stage.push(first)
     stage.slack.expect_one(OPENED, Sev.SEV_4)
     await stage.forward(minutes=50)
+    stage.slack.expect_one(LIKELY)
     await stage.push(second, over(first, minute=50))
     await stage.forward(minutes=10)
     stage.call.expect_one(OPENED, Sev.SEV_2)
@@ -176,6 +187,12 @@ async def test_a_prometheus_that_is_away_is_one_incident_and_not_one_for_each(st
     await stage.push(missing(), missing("api"))
     await stage.forward()
     stage.slack.expect_one(OPENED, Sev.SEV_3)
+    await stage.forward(seconds=30)
+    told = stage.slack.expect_one(LIKELY)
+    assert (told.notice.foreseen, told.notice.note) == (
+        Sev.SEV_1,
+        "no redundancy left: one less is SEV-1 (no redundancy left)",
+    )
     stage.prometheus.gives = {WEB: QueryProblem.AWAY, API: QueryProblem.TIMED_OUT, PROBE: QueryProblem.AWAY}
     await stage.forward(minutes=2)
     await stage.forward(minutes=2)
