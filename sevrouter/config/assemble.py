@@ -30,16 +30,19 @@ from sevrouter.domain.alert import Alert
 from sevrouter.domain.grading import Fixed, Grader, Graduated, Mapped
 from sevrouter.domain.grading import Rule as GradingRule
 from sevrouter.domain.incident import IncidentPolicy
-from sevrouter.domain.measure import Measure, Source
+from sevrouter.domain.measure import Measure as AlertMeasure
+from sevrouter.domain.measure import Source
 from sevrouter.domain.ownership import Ownership, Person, System, Team
+from sevrouter.domain.promql import QueryTemplate
 from sevrouter.domain.rehearsal import STARTED, Rehearsal
 from sevrouter.domain.routing import Routing
-from sevrouter.domain.timed import UNSURE_AFTER, Count, FiringFor, Query, Watched
+from sevrouter.domain.timed import UNSURE_AFTER, Count, FiringFor, Query, Ratio, Timed, Watched
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from sevrouter.config import schema
+    from sevrouter.config.measures import Measure, Side
     from sevrouter.config.problem import Problem
     from sevrouter.config.storage import Store, Tls
 
@@ -87,6 +90,8 @@ def _routing(root: schema.Root, config_hash: str) -> Routing:
         responses=root.responses,
         give_up_after=root.delivery.give_up_after,
         deployment_window=root.deployments.window,
+        stale_after=incidents.stale_after,
+        horizon=root.forecast.horizon,
         config_hash=config_hash,
     )
 
@@ -102,23 +107,38 @@ def _scale(rule: schema.Rule) -> Fixed | Graduated | Mapped | Watched:
     if timed is not None:
         unsure_after = UNSURE_AFTER if rule.measure.unsure_after is None else rule.measure.unsure_after
         return Watched(timed, sorted_thresholds(rule), rule.measure.every, unsure_after)
-    measure = _measure(rule.measure)
+    measure = _text_of(rule.measure)
     if rule.values is not None:
         return Mapped(measure, rule.values)
     return Graduated(measure, sorted_thresholds(rule))
 
 
-def _timed(measure: schema.Measure) -> Query | FiringFor | Count | None:
+def _timed(measure: Measure) -> Timed | None:
     if measure.query is not None:
         return Query(measure.query)
     if measure.firing_for is not None:
         return FiringFor(of_incident=measure.firing_for == "incident")
-    return None if measure.count is None else Count(measure.count.label, measure.count.whole)
+    if measure.ratio is not None:
+        return Ratio(_side(measure.ratio.part), _side(measure.ratio.whole))
+    if measure.count is None:
+        return None
+    count, whole = Count(measure.count.label), measure.count.whole
+    if isinstance(whole, QueryTemplate):
+        return Ratio(count, Query(whole))
+    return count if whole is None else Count(measure.count.label, whole)
 
 
-def _measure(measure: schema.Measure) -> Measure:
-    named = {Source.LABEL: measure.label, Source.ANNOTATION: measure.annotation, Source.VALUE: measure.value}
-    return next(Measure(source, name) for source, name in named.items() if name is not None)
+def _side(side: Side) -> Query | Count | AlertMeasure | float:
+    if side.query is not None:
+        return Query(side.query)
+    if side.count is not None:
+        return Count(side.count.label)
+    return _text_of(side) if side.number is None else side.number
+
+
+def _text_of(written: Measure | Side) -> AlertMeasure:
+    named = {Source.LABEL: written.label, Source.ANNOTATION: written.annotation, Source.VALUE: written.value}
+    return next(AlertMeasure(source, name) for source, name in named.items() if name is not None)
 
 
 def _expected(test: schema.Test) -> Expected:

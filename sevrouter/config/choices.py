@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from sevrouter.config.problem import Problem, Steps
 
 _TEXTS = ("label", "annotation", "value")
-_TIMED = ("query", "firing_for", "count")
+_TIMED = ("query", "firing_for", "count", "ratio")
+_SIDES = (*_TEXTS, "query", "count", "number")
+# Where in a measure a query may stand.
+_QUERIES = (("query",), ("count", "whole", "query"), ("ratio", "part", "query"), ("ratio", "whole", "query"))
 _SOURCES = (*_TEXTS, *_TIMED)
 _BEARER = {"bearer_token_file", "bearer_token"}
 _SCALES = ("thresholds", "values")
@@ -94,7 +97,7 @@ def _rule(document: Document, steps: Steps, rule: dict[str, Tree]) -> Iterator[P
         yield document.problem((*steps, "values"), "what is measured in time is a number", hint=hint, at_key=True)
     for key in scales:
         if not measured:
-            hint = "measure: {label: …}, {annotation: …}, {value: …}, {query: …}, {count: …} or firing_for"
+            hint = "measure: {label: …}, {annotation: …}, {value: …}, {query: …}, {count: …}, {ratio: …} or firing_for"
             yield document.problem((*steps, key), f"{key} without measure: of what?", hint=hint, at_key=True)
 
 
@@ -103,17 +106,25 @@ def _measure(document: Document, steps: Steps, measure: dict[str, Tree]) -> Iter
     if len(written) > 1 or not measure:
         yield document.problem(steps, f"needs exactly one of {', '.join(_SOURCES)}", at_key=True)
         return
-    if "every" in measure and not written & {"query", "count"}:
+    asked = [(*steps, *path) for path in _QUERIES if document.at(*steps, *path) is not None]
+    if "every" in measure and not written & {"query", "count", "ratio"}:
         hint = "leave every out; a firing_for is looked at to the second, all else when the alert comes"
-        message = "only a query and a count are read every so often"
+        message = "only a query, a count and a ratio are read every so often"
         yield document.problem((*steps, "every"), message, hint=hint, at_key=True)
-    if "unsure_after" in measure and "query" not in written:
-        yield document.problem(
-            (*steps, "unsure_after"), "only a query can fail to give a number for a while", at_key=True
-        )
-    if "query" in written and document.at("prometheus") is None:
+    if "unsure_after" in measure and not asked:
+        message = "only a query can fail to give a number for a while"
+        yield document.problem((*steps, "unsure_after"), message, at_key=True)
+    for place in asked if document.at("prometheus") is None else ():
         hint = "prometheus: {url: http://prometheus:9090}"
-        yield document.problem((*steps, "query"), "nobody to ask: prometheus is missing", hint=hint, at_key=True)
+        yield document.problem(place, "nobody to ask: prometheus is missing", hint=hint, at_key=True)
+    for side in ("part", "whole"):
+        yield from _side(document, (*steps, "ratio", side))
+
+
+def _side(document: Document, steps: Steps) -> Iterator[Problem]:
+    side = document.at(*steps)
+    if isinstance(side, dict) and len(side.keys() & set(_SIDES)) != 1:
+        yield document.problem(steps, f"needs exactly one of {', '.join(_SIDES)}", at_key=True)
 
 
 def _is_timed(measure: Tree) -> bool:

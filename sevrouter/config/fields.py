@@ -143,6 +143,24 @@ def _whole(value: object) -> float:
     return number
 
 
+def _whole_or_query(value: object) -> float | QueryTemplate:
+    if isinstance(value, dict):
+        if value.keys() != {"query"}:
+            raise FieldError("is neither a number nor a query", "write 40, or {query: 'count(up)'}")
+        return _query(value["query"])
+    return _whole(value)
+
+
+def _finite(value: object) -> float:
+    try:
+        number = float(_text(value))
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise FieldError(f"{value!r} is not a number", "write 40, count, {query: …} or {label: …}")
+    return number
+
+
 def _size(value: object) -> int:
     return parse_size(_text(value))
 
@@ -257,7 +275,10 @@ Patience = Annotated[
 ]
 NumberOrNone = Annotated[float | None, PlainValidator(_number_or_none), _words("^([-+0-9.eE]+|none)$")]
 QueryText = Annotated[QueryTemplate, PlainValidator(_query), WithJsonSchema({"type": "string"})]
-Whole = Annotated[float, BeforeValidator(_whole), _words("^[0-9]+(.[0-9]+)?$")]
+WholeOrQuery = Annotated[
+    float | QueryTemplate, PlainValidator(_whole_or_query), WithJsonSchema({"type": ["string", "object"]})
+]
+Number = Annotated[float, PlainValidator(_finite), _words("^[-+0-9.eE]+$")]
 Window = Annotated[Duration, _at_most(timedelta(days=1), "a day (1d)")]
 Size = Annotated[int, BeforeValidator(_size), _words("^[0-9]+ ?(B|[kKMG]B|[KMG]iB)?$")]
 Url = Annotated[Text, AfterValidator(_url)]

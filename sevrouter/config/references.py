@@ -60,13 +60,19 @@ def _readings(document: Document) -> Iterator[Problem]:
         for rule in rules
         if isinstance(name := rule.get("name"), str)
         and isinstance(measure := rule.get("measure"), dict)
-        and "query" in measure
+        and _asks(measure)
     ]
     for steps, readings in document.find("tests", EACH, "readings"):
         for name in readings if isinstance(readings, dict) else ():
             if name not in asking:
                 hint = did_you_mean(name, asking)
                 yield document.problem((*steps, name), f"no rule {name!r} asks a query", hint=hint, at_key=True)
+
+
+def _asks(measure: Mapping[str, Tree]) -> bool:
+    """Whether a measure asks a query, itself or in one of its parts."""
+    parts = (value for value in measure.values() if isinstance(value, dict))
+    return "query" in measure or any(_asks(part) for part in parts)
 
 
 def _responses(document: Document) -> Iterator[Problem]:

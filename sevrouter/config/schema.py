@@ -7,7 +7,7 @@ What two fields mean together is not known here (`choices`, `references`, `doubt
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -16,23 +16,21 @@ from sevrouter.config.fields import (
     NOT_EMPTY,
     Bound,
     Duration,
-    Interval,
     JiraProject,
     MatcherText,
     NumberOrNone,
     OneWord,
     Phone,
-    QueryText,
     Section,
     SevName,
     SevOrNone,
     SlackId,
     Text,
     UnmatchedSev,
-    Whole,
     Window,
 )
-from sevrouter.config.problem import FieldError, did_you_mean
+from sevrouter.config.measures import Measure, bare
+from sevrouter.config.problem import FieldError
 from sevrouter.config.storage import Store
 from sevrouter.domain.sev import Sev
 
@@ -66,60 +64,6 @@ def _some_sev(values: dict[str, Sev | None]) -> dict[str, Sev | None]:
     return values
 
 
-class Count(Section):
-    """Counts the firing alerts of the incident, or the values that a label has among them."""
-
-    label: Text | None = Field(None, description="The name of a label whose values are counted. Default: alerts are.")
-    whole: Whole | None = Field(
-        None, description="A number above 0: thresholds are per cent of it. Default: thresholds are counts."
-    )
-
-
-def _bare(value: object) -> object:
-    """A measure that needs no more than its name may be written as that."""
-    if isinstance(value, str):
-        if value not in _BARE:
-            raise FieldError(f"unknown measure {value!r}", did_you_mean(value, [*_BARE]))
-        return _BARE[value]
-    return value
-
-
-_BARE: dict[str, dict[str, object]] = {"firing_for": {"firing_for": "alert"}, "count": {"count": {}}}
-
-
-class Measure(Section):
-    """Where a rule's number or word comes from: exactly one of these."""
-
-    label: Text | None = Field(None, description="The name of the alert's label. Default: none.")
-    annotation: Text | None = Field(
-        None, description="The name of the annotation. Default: none. The usual place for a number, by a template."
-    )
-    value: Text | None = Field(
-        None, description="The name of one of Grafana's values (A, B …). Default: none. Alertmanager sends none."
-    )
-    firing_for: Literal["alert", "incident"] | None = Field(
-        None,
-        description="For how long the `alert`, or its `incident`, has been firing. Default: none. Thresholds are "
-        "durations (>= 30m), and are looked at to the second while it fires.",
-    )
-    query: QueryText | None = Field(
-        None,
-        description="A PromQL query, asked of `prometheus`. Default: none. {{ pod }} in the value of a matcher is the "
-        "alert's label. Of several series the worst counts; no series, NaN and an error are the worst of the rule.",
-    )
-    count: Count | None = Field(None, description="How many alerts of the incident are firing. Default: none.")
-    every: Interval | None = Field(
-        None,
-        description="A duration, from 1s to 1h. Default: 30s for what is SEV-1 to SEV-3, 2m else. How often a "
-        "query or a count is read again.",
-    )
-    unsure_after: Duration | None = Field(
-        None,
-        description="A duration. Default: 1m. How long a query may give no number before that is the worst of the "
-        "rule: one failed scrape wakes nobody.",
-    )
-
-
 class Rule(Section):
     """Grades the alerts that it matches. Every rule that matches grades; the worst grade wins."""
 
@@ -133,7 +77,7 @@ class Rule(Section):
         description="How bad every matching alert is: SEV-1 (worst) to SEV-5, or `none`: not an incident. Required "
         "unless the rule measures.",
     )
-    measure: Annotated[Measure, BeforeValidator(_bare)] | None = Field(
+    measure: Annotated[Measure, BeforeValidator(bare)] | None = Field(
         None, description="Where the number or the word comes from. Default: none. Needs `thresholds` or `values`."
     )
     thresholds: Annotated[dict[SevName, Bound], NOT_EMPTY] | None = Field(
@@ -164,6 +108,11 @@ class Incidents(Section):
         timedelta(hours=4),
         description="A duration. Default: 4h. What comes back this soon is the same incident, with the same ticket.",
     )
+    stale_after: Duration = Field(
+        timedelta(hours=24),
+        description="A duration. Default: 24h. An open incident of which nothing was heard for so long is marked "
+        "stale, and stays open: longer than Alertmanager's `repeat_interval`. 0s turns that off.",
+    )
 
 
 class Deployments(Section):
@@ -173,6 +122,16 @@ class Deployments(Section):
         timedelta(minutes=30),
         description="A duration, at most 1d. Default: 30m. An incident that begins this soon after a deployment of its "
         "system says so, with a hint to roll back; 0s turns that off.",
+    )
+
+
+class Forecast(Section):
+    """How far ahead is looked for what may get worse."""
+
+    horizon: Window = Field(
+        timedelta(hours=1),
+        description="A duration, at most 1d. Default: 1h. What is likely to become worse within it is mentioned before "
+        "it does; 0s turns that off.",
     )
 
 
@@ -257,6 +216,7 @@ class Root(Section):
     deployments: Deployments = Field(
         Deployments(), description="What is said of recent deployments. Default: as its field says."
     )
+    forecast: Forecast = Field(Forecast(), description="What is looked for ahead. Default: as its field says.")
     systems: tuple[System, ...] = Field(
         (), description="What is affected, and whose it is; the first match counts. Default: none."
     )

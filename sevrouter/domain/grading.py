@@ -14,7 +14,7 @@ from sevrouter.domain.labels import Matcher, MatchOp, all_match
 from sevrouter.domain.measure import Measure, Problem, Reading, Source, Threshold, shown
 from sevrouter.domain.sev import Sev, sev_name, worst
 from sevrouter.domain.text import one_line
-from sevrouter.domain.timed import Query, Watched
+from sevrouter.domain.timed import Watched, templates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -175,7 +175,7 @@ class Grader:
     def worst_measured(self) -> Sev:
         """The worst that a query could say; the SEV of what no rule matches where none is asked."""
         scales = (rule.scale for rule in self._rules if isinstance(rule.scale, Watched))
-        return worst(each.thresholds[0].sev for each in scales if isinstance(each.measure, Query)) or self._unmatched
+        return worst(each.thresholds[0].sev for each in scales if templates(each.measure)) or self._unmatched
 
     def watched(self, alert: Alert) -> list[tuple[str, Watched]]:
         """The rules with a timed measure that match, by name."""

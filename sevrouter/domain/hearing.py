@@ -30,6 +30,6 @@ def missed(incident: Incident, *, now: datetime, stale_after: timedelta) -> Fold
     is_silent = bool(stale_after) and now - last >= stale_after
     if not incident.is_open or incident.stale_since is not None or not is_silent:
         return Fold(incident)
-    note = f"nothing was heard of it for {duration_text(now - last)}: its end may be lost. Look, and resolve it if so"
+    note = f"nothing was heard of it for {duration_text(now - last)}: its end may be lost, so look"
     details: dict[str, object] = {"heard_at": last.isoformat(), "note": note}
     return Fold(replace(incident, stale_since=now), (TimelineEntry(Fact.STALE, now, details),))

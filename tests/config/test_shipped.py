@@ -30,7 +30,7 @@ CONFIG = Path(__file__).parents[2] / "config"
 ANNOTATED, MINIMAL, DEMO = (CONFIG / f"{name}.yaml" for name in ("sevrouter", "minimal", "demo"))
 
 # A secret in the file itself is the one thing that the example must not show.
-NOT_SHOWN = {"routing_key", "token", "bearer_token", "bearer_tokens", "password", "passwords", "value"}
+NOT_SHOWN = {"routing_key", "token", "bearer_token", "bearer_tokens", "password", "passwords", "value", "number"}
 
 SQLITE = "store: {url: 'sqlite:sevrouter.db'}"
 
@@ -81,6 +81,8 @@ def test_the_annotated_example_shows_the_defaults_that_it_claims() -> None:
     assert example.routing.grader.unmatched is bare.routing.grader.unmatched
     assert example.routing.give_up_after == bare.routing.give_up_after
     assert example.routing.deployment_window == bare.routing.deployment_window
+    assert example.routing.stale_after == bare.routing.stale_after
+    assert example.routing.horizon == bare.routing.horizon
     assert example.retention == bare.retention
     assert example.webhook.max_body == bare.webhook.max_body
     assert example.store == bare.store

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 OPENED, ROSE, REOPENED, RESOLVED = NoticeKind.OPENED, NoticeKind.ROSE, NoticeKind.REOPENED, NoticeKind.RESOLVED
 LIKELY, STALE, SEV_SET = NoticeKind.LIKELY, NoticeKind.STALE, NoticeKind.SEV_SET
+READING_RETURNED = NoticeKind.READING_RETURNED
 # Whole seconds without jitter to speak of: 10, 20, 40, 60, 60, … after a retry.
 SCHEDULE = Schedule(first=timedelta(seconds=10), longest=timedelta(seconds=60))
 # Real seconds; what has not happened by then never will.
@@ -130,9 +131,14 @@ class Stage:
         self.routing = routing()
         self.call, self.slack, self.jira = Recipient("call"), Recipient("slack"), Recipient("jira")
         self.dispatcher = Dispatcher(store, self.metrics, clock=self.clock)
+        self.prometheus = Answering()
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin anew with what is stored, as a process does; the lanes and the numbers counted so far stay."""
+        store = self.store
         self.watcher = Watcher(store, lambda: self.routing, clock=self.clock, wake=self.dispatcher.wake)
         self.hearing = Hearing(store, lambda: self.routing, clock=self.clock, wake=self.dispatcher.wake)
-        self.prometheus = Answering()
         self.asker = Asker(clock=self.clock)
         self.asker.source = self.prometheus
         self.measurer = Measurer(
