@@ -48,8 +48,9 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"sevrouter {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_add_serve, _add_check, _add_test, _add_explain, _add_incidents, _add_dead_letters, _add_migrate):
+    for add in (_add_serve, _add_check, _add_test, _add_explain, _add_incidents, _add_reviewing, _add_dead_letters):
         add(commands, config)
+    _add_migrate(commands, config)
     return top
 
 
@@ -111,6 +112,22 @@ def _add_incidents(commands: Subparsers, config: argparse.ArgumentParser) -> Non
     _add_listing(incidents)
 
 
+def _add_reviewing(commands: Subparsers, config: argparse.ArgumentParser) -> None:
+    set_sev = commands.add_parser(
+        "set-sev", parents=[config], help="set the SEV of an incident: the floor from which it only rises by itself"
+    )
+    set_sev.add_argument("id", type=_row_number, help="the incident")
+    set_sev.add_argument("sev", metavar="SEV", help="SEV-1 … SEV-5")
+    set_sev.add_argument("--reason", required=True, help="why; kept for the post-mortem")
+    set_sev.add_argument("--by", metavar="NAME", help="who says so (default: who you are logged in as)")
+    postmortem = commands.add_parser(
+        "postmortem", parents=[config], help="one incident as Markdown: each decision with its evidence"
+    )
+    postmortem.add_argument("id", type=_row_number, help="the incident")
+    for command in (set_sev, postmortem):
+        command.add_argument("--shadow", action="store_true", help="one of serve --shadow")
+
+
 def _add_dead_letters(commands: Subparsers, config: argparse.ArgumentParser) -> None:
     letters = commands.add_parser(
         "dead-letters", parents=[config], help="list deliveries that were given up (exit 1 if any), or retry them"
@@ -165,6 +182,10 @@ def run(arguments: argparse.Namespace) -> int:
             from sevrouter.commands.explain import explain as command  # noqa: PLC0415
         case "incidents":
             from sevrouter.commands.looking import incidents as command  # noqa: PLC0415
+        case "set-sev":
+            from sevrouter.commands.reviewing import set_sev as command  # noqa: PLC0415
+        case "postmortem":
+            from sevrouter.commands.reviewing import postmortem as command  # noqa: PLC0415
         case "dead-letters":
             from sevrouter.commands.looking import dead_letters as command  # noqa: PLC0415
         case "migrate" if arguments.source is not None or arguments.target is not None:

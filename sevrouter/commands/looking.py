@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from sevrouter.app import open_database
 from sevrouter.commands import GOOD, NO
 from sevrouter.commands.terminal import CommandError, complain, load_config, say
-from sevrouter.domain.explanation import headline, why
+from sevrouter.domain.explanation import headline, reasons
+from sevrouter.domain.sev import sev_name
 from sevrouter.domain.text import one_line
 from sevrouter.store.sqlite import SqliteDatabase
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from sevrouter.domain.incident import Incident, TimelineEntry
     from sevrouter.store.database import Database
@@ -26,7 +28,7 @@ TIME = "%Y-%m-%d %H:%M:%S"
 
 def incidents(arguments: argparse.Namespace) -> int:
     """List incidents, or show one with its timeline; 1 where that one does not exist."""
-    with closing(_existing(arguments)) as database:
+    with closing(existing(arguments)) as database:
         if arguments.id is not None:
             return _show_one(database, arguments.id, as_json=arguments.json)
         listed = database.read_once(lambda tx: tx.incidents.listed(with_resolved=arguments.all, most=arguments.most))
@@ -34,7 +36,8 @@ def incidents(arguments: argparse.Namespace) -> int:
         say(json.dumps([_incident_json(each) for each in listed], indent=2))
         return GOOD
     for each in listed:
-        say(f"{each.id:>6}  {each.state.value:<12}  since {each.opened_at:{TIME}}  {headline(each)}")
+        state = each.state.value if each.stale_since is None else "stale"
+        say(f"{each.id:>6}  {state:<12}  since {each.opened_at:{TIME}}  {headline(each)}")
     if not listed:
         say("no incidents" if arguments.all else "no open incidents")
     return GOOD
@@ -52,12 +55,23 @@ def _show_one(database: Database, number: int, *, as_json: bool) -> int:
         say(json.dumps(_incident_json(found) | {"timeline": entries}, indent=2))
         return GOOD
     say(f"{headline(found)}\n{found.state.value} since {found.opened_at:{TIME}}, owner {found.owner or 'nobody'}")
-    for line in why(found.evidence.verdict):
+    for line in (*reasons(found), *_beside(found)):
         say(f"  {line}")
     for entry in timeline:
         details = ", ".join(f"{key}: {value}" for key, value in entry.details.items() if key != "labels")
         say(f"  {entry.at:{TIME}}  {entry.fact.value:<18} {one_line(details)}")
     return GOOD
+
+
+def _beside(incident: Incident) -> Iterator[str]:
+    """What is known of it beside its SEV."""
+    milder = incident.standing.milder
+    if milder is not None and incident.is_open:
+        yield f"would be {sev_name(milder.sev)} by its measures, since {milder.since:{TIME}}"
+    if incident.stale_since is not None:
+        yield f"stale since {incident.stale_since:{TIME}}: nothing is heard of it"
+    for sev, mention in incident.standing.mentions.items():
+        yield f"{mention.likelihood.value} to become {sev}"
 
 
 def _incident_json(incident: Incident) -> dict[str, Any]:
@@ -73,7 +87,9 @@ def _incident_json(incident: Incident) -> dict[str, Any]:
         "firing": incident.firing,
         "opened_at": incident.opened_at.isoformat(),
         "resolved_at": incident.resolved_at.isoformat() if incident.resolved_at else None,
-        "reasons": list(why(incident.evidence.verdict)),
+        "would_be": sev_name(milder.sev) if (milder := incident.standing.milder) else str(incident.sev),
+        "stale_since": incident.stale_since.isoformat() if incident.stale_since else None,
+        "reasons": list(reasons(incident)),
         "labels": dict(incident.evidence.alert.labels),
     }
 
@@ -84,7 +100,7 @@ def _entry_json(entry: TimelineEntry) -> dict[str, Any]:
 
 def dead_letters(arguments: argparse.Namespace) -> int:
     """List what was given up, or put it back into the outbox; listing gives 1 where there is any."""
-    with closing(_existing(arguments)) as database:
+    with closing(existing(arguments)) as database:
         if arguments.action == "retry":
             return _retry(arguments, database)
         if arguments.ids or arguments.every:
@@ -136,7 +152,8 @@ def migrate(arguments: argparse.Namespace) -> int:
     return GOOD
 
 
-def _existing(arguments: argparse.Namespace) -> Database:
+def existing(arguments: argparse.Namespace) -> Database:
+    """The configuration's database. Raises CommandError where there is none yet."""
     database = open_database(load_config(arguments.config, secrets=False).store, shadow=arguments.shadow)
     if isinstance(database, SqliteDatabase) and not database.path.is_file():
         raise CommandError(f"there is no database at {database}: has sevrouter run with this configuration?")

@@ -53,6 +53,8 @@ async def _be_busy(path: Path) -> None:
     await stage.deployed("2.14.0")
     await stage.push(DOWN)
     await stage.push(BUG, quarantined=("no JSON", b"\0\xff"))
+    beat = "INSERT INTO heartbeats (name, beat_at, listened_at) VALUES ('watchdog', 1, 2)"
+    await stage.store.write(lambda tx: tx.alerts._connection.execute(text(beat)))
     await stage.push(over(BUG))
     await stage.forward(minutes=5)
     stage.call.expect(OPENED, OPENED)  # for what could not be read, too

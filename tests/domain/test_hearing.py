@@ -31,9 +31,7 @@ def test_silence_for_long_enough_is_said_once_and_resolves_nothing() -> None:
     assert missed(incident(), now=at(MINUTES - 1), stale_after=DAY) == Fold(incident())
     found = missed(incident(), now=at(MINUTES), stale_after=DAY)
     assert [each.fact for each in found.facts] == [Fact.STALE]
-    assert found.facts[0].details["note"] == (
-        "nothing was heard of it for 1d: its end may be lost, so look"
-    )
+    assert found.facts[0].details["note"] == ("nothing was heard of it for 1d: its end may be lost, so look")
     assert found.incident is not None
     assert (found.incident.stale_since, found.incident.state) == (at(MINUTES), IncidentState.TRIGGERED)
     assert missed(found.incident, now=at(2 * MINUTES), stale_after=DAY) == Fold(found.incident)
