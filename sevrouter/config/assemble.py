@@ -92,6 +92,7 @@ def _routing(root: schema.Root, config_hash: str) -> Routing:
         deployment_window=root.deployments.window,
         stale_after=incidents.stale_after,
         horizon=root.forecast.horizon,
+        outage_after=UNSURE_AFTER if root.prometheus is None else root.prometheus.unsure_after,
         config_hash=config_hash,
     )
 

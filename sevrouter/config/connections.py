@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from sevrouter.config.fields import (
     Deadline,
+    Duration,
     InlineSecrets,
     InlineSecretText,
     JiraProject,
@@ -160,6 +161,10 @@ class Prometheus(Section):
     basic: PrometheusBasic | None = Field(None, description="A user and a password. Default: none.")
     timeout: Patience = Field(
         timedelta(seconds=10), description="A duration, from 1s to 15s. Default: 10s. How long an answer may take."
+    )
+    unsure_after: Duration = Field(
+        timedelta(minutes=1),
+        description="A duration. Default: 1m. How long nothing may be answered before that is an incident of its own.",
     )
 
 

@@ -10,6 +10,7 @@ from sevrouter.domain.incident import IncidentPolicy
 from sevrouter.domain.ownership import Ownership
 from sevrouter.domain.plan import Responses
 from sevrouter.domain.review import HORIZON
+from sevrouter.domain.timed import UNSURE_AFTER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +18,8 @@ class Routing:
     """Rules, identity, ownership and responses. `give_up_after` is when an undelivered delivery is dead.
 
     `deployment_window` is how long after a deployment an incident may come from it, `stale_after` how long nothing may
-    be heard of an open incident, and `horizon` how far ahead a forecast looks; of each, zero is never.
+    be heard of an open incident, and `horizon` how far ahead a forecast looks; of each, zero is never. `outage_after`
+    is how long nobody may answer a query before that is an incident of its own.
     """
 
     grader: Grader
@@ -28,4 +30,5 @@ class Routing:
     deployment_window: timedelta = timedelta(minutes=30)
     stale_after: timedelta = timedelta(hours=24)
     horizon: timedelta = HORIZON
+    outage_after: timedelta = UNSURE_AFTER
     config_hash: str

@@ -79,7 +79,7 @@ class Measurer:
             await self._measure(claimed, now)
             next_at = await self._store.read(lambda tx: tx.watches.next_due_at())
         elif self._asker.source is not None and self._outage.is_due(now):
-            await self._carry_out((), {}, self._outage.note(await self._asker.probe(), now), now)
+            await self._carry_out((), {}, self._noted(await self._asker.probe(), now), now)
         return next_at
 
     async def _measure(self, claimed: Sequence[Watch], now: datetime) -> None:
@@ -88,8 +88,11 @@ class Measurer:
         wanted = [query for alerts in firing.values() for query in queries(grader, alerts)]
         # In an outage what was read last stands, and the incident of our own says so.
         answers = await self._asker.ask(wanted) if wanted else Answers()
-        own = self._outage.note(answers.outage, now) if wanted else None
+        own = self._noted(answers.outage, now) if wanted else None
         await self._carry_out(claimed, answers.by_query, own, now)
+
+    def _noted(self, outage: QueryAnswer | None, now: datetime) -> Alert | None:
+        return self._outage.note(outage, now, unsure_after=self._routing().outage_after)
 
     async def _carry_out(
         self, claimed: Sequence[Watch], answers: Mapping[str, QueryAnswer], own: Alert | None, now: datetime

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sevrouter.domain.alert import Alert, AlertStatus
-from sevrouter.domain.timed import UNSURE_AFTER
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -33,12 +32,15 @@ class Outage:
         every = SELDOM if self._since is None else SOON
         return self._looked_at is None or now - self._looked_at >= every
 
-    def note(self, outage: QueryAnswer | None, now: datetime) -> Alert | None:
-        """Take note of why nobody answers, if so; returns the alert of our own that there is to take, if any."""
+    def note(self, outage: QueryAnswer | None, now: datetime, *, unsure_after: timedelta) -> Alert | None:
+        """Take note of why nobody answers, if so; returns the alert of our own that there is to take, if any.
+
+        There is one once it has been so for `unsure_after`.
+        """
         self._looked_at = now
         if outage is not None:
             self._since, self._said_over_at = self._since or now, None
-            if now - self._since < UNSURE_AFTER:
+            if now - self._since < unsure_after:
                 return None
             summary = f"sevrouter cannot measure: no query is answered ({outage.detail})"
             return Alert(labels=LABELS, annotations={"summary": summary}, starts_at=self._since)

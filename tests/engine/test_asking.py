@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from sevrouter.domain.promql import QueryAnswer, QueryProblem, Series
+from sevrouter.domain.timed import UNSURE_AFTER
 from sevrouter.engine import asking
 from sevrouter.engine.asking import GOOD_FOR, PAUSE, PROBE, TOGETHER, Answers, Asker
 from sevrouter.engine.outage import LABELS, SELDOM, SOON, Outage
@@ -103,24 +104,24 @@ async def test_what_is_not_answered_in_time_holds_nobody_up(monkeypatch: pytest.
 
 def test_an_outage_is_told_after_a_while_and_its_end_at_once() -> None:
     outage = Outage()
-    assert outage.note(AWAY, at(0)) is None
-    assert outage.note(AWAY, at(0.9)) is None
-    raised = outage.note(AWAY, at(1))
+    assert outage.note(AWAY, at(0), unsure_after=UNSURE_AFTER) is None
+    assert outage.note(AWAY, at(0.9), unsure_after=UNSURE_AFTER) is None
+    raised = outage.note(AWAY, at(1), unsure_after=UNSURE_AFTER)
     assert raised is not None
     assert (raised.labels, raised.starts_at, raised.status.value) == (LABELS, at(0), "firing")
     assert "no route" in raised.annotations["summary"]
-    over = outage.note(None, at(2))
+    over = outage.note(None, at(2), unsure_after=UNSURE_AFTER)
     assert over is not None
     assert (over.status.value, over.digest) == ("resolved", raised.digest)
-    assert outage.note(None, at(3)) is None
-    assert outage.note(None, at(7)) is not None, "another replica may have told of one"
-    assert outage.note(AWAY, at(8)) is None, "the next one begins anew"
+    assert outage.note(None, at(3), unsure_after=UNSURE_AFTER) is None
+    assert outage.note(None, at(7), unsure_after=UNSURE_AFTER) is not None, "another replica may have told of one"
+    assert outage.note(AWAY, at(8), unsure_after=UNSURE_AFTER) is None, "the next one begins anew"
 
 
 def test_somebody_looks_soon_while_it_lasts_and_seldom_else() -> None:
     outage = Outage()
     assert outage.is_due(at(0)), "what a process before this one has told of may be over"
-    outage.note(None, at(0))
+    outage.note(None, at(0), unsure_after=UNSURE_AFTER)
     assert (outage.is_due(at(0) + SOON), outage.is_due(at(0) + SELDOM)) == (False, True)
-    outage.note(AWAY, at(0))
+    outage.note(AWAY, at(0), unsure_after=UNSURE_AFTER)
     assert outage.is_due(at(0) + SOON)

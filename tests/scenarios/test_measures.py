@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.real.payloads import alert
+from tests.real.payloads import alert, webhook
 from tests.real.prometheus import RealPrometheus, scrape
 from tests.scenarios.alerts import one
 
@@ -39,12 +40,20 @@ class Exporter:
 
     def __init__(self) -> None:
         self.percent: float | None = 0.2
+        # Per second since it began to climb.
+        self.slope = 0.0
+        self._climbs_since = 0.0
         app = web.Application()
         app.router.add_get("/metrics", self._page)
         self.server = TestServer(app)
 
+    def climb(self, slope: float) -> None:
+        """From now on get worse by so much a second."""
+        self.slope, self._climbs_since = slope, time.monotonic()
+
     async def _page(self, _request: web.Request) -> web.Response:
-        lines = [] if self.percent is None else [f'errors_percent{{service="checkout"}} {self.percent}']
+        climbed = self.slope * (time.monotonic() - self._climbs_since)
+        lines = [] if self.percent is None else [f'errors_percent{{service="checkout"}} {self.percent + climbed}']
         return web.Response(text="\n".join([*lines, 'errors_percent{service="other"} 99', ""]))
 
 
@@ -86,6 +95,45 @@ async def test_an_incident_rises_as_prometheus_says_also_over_a_restart(
         await sevrouter.start()
         await vendors.pagerduty.expect_call("SEV-2", within=20)
         await vendors.slack.expect_reply(head, "12.5 is >= 5", within=20)
+
+
+async def test_a_trend_is_mentioned_to_the_owner_before_it_rings(
+    prometheus_binary: Path, tmp_path: Path, team: Team, sevrouter: Sevrouter, vendors: Vendors, exporter: Exporter
+) -> None:
+    async with prometheus_of(prometheus_binary, tmp_path / "prometheus", exporter) as prometheus:
+        await prometheus.wait_for('errors_percent{service="checkout"} < 1')
+        configured(team, prometheus, forecast={"horizon": "1m"})
+        assert (await sevrouter.post(b"", path="/-/reload")).status == 200
+        assert (await sevrouter.post(one(SLOW))).status == 200
+        head = await vendors.slack.expect_message("SEV-4", channel="C0PAY")
+        exporter.percent = 1.0
+        exporter.climb(0.15)
+        await vendors.slack.expect_reply(head, "SEV-3.*errors", within=20)
+        likely = await vendors.slack.expect_reply(head, "errors: .*SEV-2 at >= 5 in about .* at this slope", within=40)
+        assert likely.mentions == ("!subteam^S0PAY",)
+        await vendors.pagerduty.expect_call("SEV-2", within=30)
+        await vendors.slack.expect_reply(head, "SEV-2", within=20)
+        # What goes on is foreseen, too, and ends the story.
+        exporter.slope, exporter.percent = 0.0, 6.0
+
+
+async def test_a_prometheus_that_is_killed_is_one_incident_and_over_when_it_is_back(
+    prometheus_binary: Path, tmp_path: Path, team: Team, sevrouter: Sevrouter, vendors: Vendors, exporter: Exporter
+) -> None:
+    async with prometheus_of(prometheus_binary, tmp_path / "prometheus", exporter) as prometheus:
+        await prometheus.wait_for('errors_percent{service="checkout"} < 1')
+        team.configure(rules=[WORDS, ERRORS], prometheus={"url": prometheus.url, "unsure_after": "2s"})
+        assert (await sevrouter.post(b"", path="/-/reload")).status == 200
+        others = [alert({**SLOW["labels"], "pod": f"pod-{number}"}) for number in range(20)]
+        assert (await sevrouter.post(one(SLOW))).status == 200
+        assert (await sevrouter.post(webhook(others))).status == 200
+        await vendors.slack.expect_message("SEV-4", channel="C0PAY")
+        await prometheus.kill()
+        call = await vendors.pagerduty.expect_call("cannot measure", within=40)
+        head = await vendors.slack.expect_message("cannot measure", channel="C0DEFAULT")
+        await prometheus.start()
+        await vendors.pagerduty.expect_resolve(call.dedup_key, within=60)
+        await vendors.slack.expect_reply(head, "resolved", within=20)
 
 
 async def test_a_series_that_is_gone_is_the_worst_after_a_while(
