@@ -61,6 +61,9 @@ def check_choices(document: Document) -> Iterator[Problem]:
     for steps, integrations in document.find("integrations"):
         if integrations == {}:
             yield document.problem(steps, "needs at least one of call, slack and jira", at_key=True)
+    for steps, test in document.find("tests", EACH):
+        if isinstance(test, dict):
+            yield from _test(document, steps, test)
     yield from _logins(document)
     yield from check_store(document)
     for secret in SECRETS:
@@ -114,6 +117,14 @@ def _measure(document: Document, steps: Steps, measure: dict[str, Tree]) -> Iter
     if "query" in written and document.at("prometheus") is None:
         hint = "prometheus: {url: http://prometheus:9090}"
         yield document.problem((*steps, "query"), "nobody to ask: prometheus is missing", hint=hint, at_key=True)
+
+
+def _test(document: Document, steps: Steps, test: dict[str, Tree]) -> Iterator[Problem]:
+    if ("alert" in test) == ("payload" in test):
+        yield document.problem(steps, "needs exactly one of alert (labels) and payload (a file)")
+    elif "payload" in test:
+        for key in test.keys() & {"annotations", "values"}:
+            yield document.problem((*steps, key), "is in the payload itself", hint="leave it out", at_key=True)
 
 
 def _is_timed(measure: Tree) -> bool:
