@@ -205,7 +205,7 @@ class Taking:
         return [each if each is not None and each.is_open else None for each in incidents]
 
     def _own(self, group: _Group, observation: Observation) -> None:
-        if observation.change not in (Change.FIRED, Change.EVENT, Change.MEASURED):
+        if observation.change not in (Change.FIRED, Change.CHANGED, Change.EVENT, Change.MEASURED):
             return
         owned = self._routing.ownership.of(observation.alert.labels)
         self._tally.unowned += owned.system is None and observation.change is Change.FIRED
