@@ -66,6 +66,8 @@ class Taking:
         self._keys = keys
         self._takes = takes
         self._lease = lease
+        # Whether a webhook is behind it: what we find out by ourselves says nothing of what Alertmanager left out.
+        self._is_heard = False
         self._truncated = False
         self._minds_repeats = False
         self._tally = Tally()
@@ -73,7 +75,7 @@ class Taking:
 
     def run(self, webhook: Webhook) -> Tally | None:
         """None where it has to be read whole; then nothing was changed."""
-        self._truncated = webhook.truncated
+        self._is_heard, self._truncated = True, webhook.truncated
         self._tally.handed += self._lease.held(self._tx)
         if webhook.repeats and not self._repeats(webhook):
             return None
@@ -85,21 +87,38 @@ class Taking:
         observations = self._observe(self._distinct(webhook.alerts))
         if webhook.quarantined is not None:
             observations.append(self._unreadable(webhook.quarantined[0]))
-        if observations:
-            self._group(observations)
-            for group in self._groups.values():
-                self._fold(group)
-            self._save()
+        self._carry_out(observations)
         return self._tally
 
     def measured(self, observations: Sequence[Observation]) -> Tally:
         """The same for what was measured and did not come by a webhook."""
         self._tally.handed += self._lease.held(self._tx)
+        self._carry_out(observations)
+        return self._tally
+
+    def graded_anew(self, alerts: Sequence[Alert]) -> Tally:
+        """The same for alerts that nobody has sent: they fire, and may be graded otherwise than they were."""
+        self._tally.handed += self._lease.held(self._tx)
+        records = self._tx.alerts.records([each.digest for each in alerts])
+        told = {
+            each.digest: replace(each, content=record.content, sighting=record.sighting)
+            for each in alerts
+            if (record := records.get(each.digest)) is not None and record.status is AlertStatus.FIRING
+        }
+        # Another rule may want to read sooner what is watched already.
+        watches = {watch for each in told if (watch := records[each].watch_id) is not None}
+        self._tx.watches.wake(watches, at=self._now)
+        self._tally.has_watched |= bool(watches)
+        self._carry_out(self._observe(told))
+        return self._tally
+
+    def _carry_out(self, observations: Sequence[Observation]) -> None:
+        if not observations:
+            return
         self._group(observations)
         for group in self._groups.values():
             self._fold(group)
         self._save()
-        return self._tally
 
     def _repeats(self, webhook: Webhook) -> bool:
         """Count the repeats; False where one of them may be news after all."""
@@ -214,12 +233,8 @@ class Taking:
 
     def _fold(self, group: _Group) -> None:
         before = group.incident
-        matters = (
-            any(each.change.moves for each in group.observations)
-            or self._truncated
-            or (before is not None and before.truncated)
-        )
-        if not matters:
+        was_truncated = before is not None and before.truncated
+        if not (any(each.change.moves for each in group.observations) or self._truncated or was_truncated):
             return
         folded = fold(
             before,
@@ -228,7 +243,7 @@ class Taking:
             policy=self._routing.incidents,
             config_hash=self._routing.config_hash,
             now=self._now,
-            truncated=self._truncated,
+            truncated=self._truncated if self._is_heard else was_truncated,
         )
         folded = suspecting(self._tx, folded, window=self._routing.deployment_window, now=self._now)
         incident, group.planned = plan(folded, self._routing.responses)
