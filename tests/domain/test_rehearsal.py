@@ -12,7 +12,7 @@ from sevrouter.domain.rehearsal import Outcome, Rehearsal, rehearse
 from sevrouter.domain.sev import Sev
 from sevrouter.domain.timed import Count, FiringFor
 from tests.building import RULES, over, routing
-from tests.domain.building import firing, watched
+from tests.domain.building import firing, fixed, watched
 
 ROUTING = routing(
     rules=(
@@ -76,14 +76,16 @@ def test_the_longer_it_fires_the_worse(alerts: list[Alert], seconds: int) -> Non
 
 
 def test_the_age_of_an_incident_is_that_of_its_oldest_alert() -> None:
-    rule = watched("open for long", FiringFor(of_incident=True), {Sev.SEV_2: ">= 1h"}, 'slo=~".+"')
+    rule = watched("open for long", FiringFor(of_incident=True), {Sev.SEV_2: ">= 1h"}, 'pod="b"')
     old, new = (firing("Slow", slo="latency", pod=pod, start=start) for pod, start in (("a", 0), ("b", 50)))
     together, alone = (
-        rehearse(routing(rules=(rule,)), Rehearsal(alerts=alerts, after=timedelta(minutes=10)))
+        rehearse(
+            routing(rules=(rule, fixed("a bug", Sev.SEV_5))), Rehearsal(alerts=alerts, after=timedelta(minutes=10))
+        )
         for alerts in ((old, new), (new,))
     )
     assert together.verdict.sev is Sev.SEV_2
-    assert alone.verdict.sev is None
+    assert alone.verdict.sev is Sev.SEV_5
 
 
 def test_an_incident_is_owned_by_the_system_of_its_first_alert_that_has_one() -> None:
