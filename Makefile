@@ -46,7 +46,7 @@ lint: $(DEV) ## check style, formatting, types and who may import whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: bench-peers ## measure beside the peers, and write docs/performance.md; ten minutes, ARGS=--quick two
+bench: bench-peers ## measure beside the peers, and write docs/performance.md; twelve minutes, ARGS=--quick four
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 bench-peers: $(DEV) ## fetch what is measured beside: Alertmanager and alerta

@@ -37,6 +37,7 @@ from sevrouter.engine.intake import Intake
 from sevrouter.engine.janitor import Janitor
 from sevrouter.engine.lane import Route
 from sevrouter.engine.measurer import Measurer
+from sevrouter.engine.sweep import Sweep
 from sevrouter.engine.watcher import Watcher
 from sevrouter.ingest.authentication import Credentials
 from sevrouter.ingest.deployments import DeploymentsHandler
@@ -177,6 +178,7 @@ async def serve(configuration: Configuration, options: Options) -> None:
             watched=measurer.wake,
             heard=hearing.note,
         )
+        sweep = Sweep(store, intake, clock=utc_now)
         janitor = Janitor(store, dispatcher, lambda: keeper.configuration.retention, clock=utc_now)
 
         draining = asyncio.Event()
@@ -195,6 +197,8 @@ async def serve(configuration: Configuration, options: Options) -> None:
             webhook.credentials, webhook.max_body = _credentials(new), new.webhook.max_body
             asker.source = None if new.prometheus is None else _source(new.prometheus, session)
             metrics.show_config(new.hash)
+            if new.hash != keeper.configuration.hash:
+                sweep.begin()
 
         keeper: ConfigurationKeeper = ConfigurationKeeper(
             configuration, on_change=apply, on_reload=metrics.reload_successful.set
@@ -207,7 +211,7 @@ async def serve(configuration: Configuration, options: Options) -> None:
             # comes to this before anything that a lane asks of it. Elsewhere the janitor looks for lost leases, and
             # looks again where the database is away just now.
             await dispatcher.rescue(everybody=True)
-        loops = [watcher.run(), measurer.run(), hearing.run(), janitor.run(), keeper.watch()]
+        loops = [watcher.run(), measurer.run(), hearing.run(), sweep.run(), janitor.run(), keeper.watch()]
         if (listening := store.listening(dispatcher.wake)) is not None:
             loops.append(listening)
         for loop in loops:

@@ -94,6 +94,7 @@ def _add_explain(commands: Subparsers, config: argparse.ArgumentParser) -> None:
         "-v", "--value", action="append", default=[], metavar="NAME=VALUE", help="a value of Grafana's, repeatable"
     )
     explain.add_argument("--payload", metavar="FILE", help="a webhook's body instead; - for standard input")
+    explain.add_argument("--all", action="store_true", help="name every rule that nearly said something else")
     explain.add_argument("--json", action="store_true", help="print a list with an object for each alert")
     explain.add_argument("--expect", metavar="SEV", help="exit with 1 unless every alert is SEV-1 … SEV-5 or none")
 

@@ -16,7 +16,7 @@ def check(arguments: argparse.Namespace) -> int:
     """Print every problem; 2 where there is an error."""
     path = config_path(arguments.file or arguments.config)
     try:
-        configuration = load(path, secrets=not arguments.no_secrets)
+        configuration = load(path, secrets=not arguments.no_secrets, payloads=True)
     except ConfigurationError as error:
         for problem in error.problems:
             complain(str(problem))

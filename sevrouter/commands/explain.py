@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from sevrouter.commands import GOOD, NO
 from sevrouter.commands.terminal import CommandError, complain, load_config, say
+from sevrouter.domain.ahead import Ahead, ahead
 from sevrouter.domain.alert import Alert, AlertStatus
 from sevrouter.domain.explanation import title_of, why
-from sevrouter.domain.review import queries, rises_ahead
+from sevrouter.domain.near_miss import consider, nearest
+from sevrouter.domain.review import queries
 from sevrouter.domain.sev import parse_sev, sev_name
 from sevrouter.domain.text import duration_text, one_line
 from sevrouter.ingest.lenient import clean
@@ -23,7 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from sevrouter.domain.grading import Verdict
+    from sevrouter.domain.near_miss import Considered
     from sevrouter.domain.routing import Routing
+
+# Rules that nearly said something else, of which no more are told unless all are asked for.
+MOST_NEARLY = 3
 
 
 def explain(arguments: argparse.Namespace) -> int:
@@ -35,7 +41,7 @@ def explain(arguments: argparse.Namespace) -> int:
         say(json.dumps([_as_json(alert, verdict, routing) for alert, verdict in verdicts], indent=2))
     else:
         for alert, verdict in verdicts:
-            _say(alert, verdict, routing)
+            _say(alert, verdict, routing, most=None if arguments.all else MOST_NEARLY)
     for reason in unreadable:
         complain(f"cannot be read, would be quarantined and answered as {routing.grader.unmatched}: {reason}")
     if arguments.expect is None:
@@ -112,28 +118,51 @@ def _as_json(alert: Alert, verdict: Verdict, routing: Routing) -> dict[str, Any]
             }
             for grade in verdict.grades
         ],
-        "ahead": [
-            {"after_seconds": each.after.total_seconds(), "sev": str(each.sev), "rule": each.rule}
-            for each in rises_ahead(routing.grader, alert)
-        ],
+        "considered": [_considered_json(each) for each in consider(routing.grader, alert)],
+        "ahead": [_ahead_json(each, routing) for each in ahead(routing.grader, alert)],
         "asks": queries(routing.grader, [alert]),
         "incident": routing.incidents.dedup_key(alert.labels),
         "owner": routing.ownership.of(alert.labels).owner,
     }
 
 
-def _say(alert: Alert, verdict: Verdict, routing: Routing) -> None:
+def _considered_json(considered: Considered) -> dict[str, Any]:
+    miss = considered.not_crossed
+    return {
+        "rule": considered.rule,
+        "sev": sev_name(considered.sev),
+        "matches": considered.matches,
+        "unmet": [{"matcher": each.matcher, "label": each.label, "value": each.value} for each in considered.unmet],
+        "not_crossed": miss and {"reading": miss.reading, "threshold": miss.threshold, "sev": str(miss.sev)},
+    }
+
+
+def _ahead_json(each: Ahead, routing: Routing) -> dict[str, Any]:
+    return {
+        "after_seconds": each.after.total_seconds(),
+        "sev": str(each.sev),
+        "rule": each.rule,
+        "unless_answered": each.unless_answered,
+        "responses": list(routing.responses.get(each.sev, ())),
+    }
+
+
+def _say(alert: Alert, verdict: Verdict, routing: Routing, *, most: int | None) -> None:
     owned = routing.ownership.of(alert.labels)
     doubt = " (unsure)" if verdict.unsure else ""
     say(f"{sev_name(verdict.sev)}{doubt}  {title_of(alert, owned.system)}")
     for line in why(verdict):
         say(f"  {line}")
+    missed = nearest(consider(routing.grader, alert))
+    for each in missed[:most]:
+        say(f"  nearly:   {each}")
+    if len(missed[:most]) < len(missed):
+        say(f"  nearly:   and {len(missed) - MOST_NEARLY} more (--all)")
     responses = ", ".join(routing.responses.get(verdict.sev, ())) if verdict.sev else ""
     identity = ", ".join(f"{name}={value}" for name, value in routing.incidents.identity(alert.labels).items())
     say(f"  response: {responses or 'none'}")
-    for rise in rises_ahead(routing.grader, alert):
-        asked = ", ".join(routing.responses.get(rise.sev, ())) or "none"
-        say(f"  ahead:    after {duration_text(rise.after)} {rise.sev} by rule {rise.rule!r} (response: {asked})")
+    for rise in ahead(routing.grader, alert):
+        say(f"  ahead:    {_ahead_text(rise, routing)}")
     for query in queries(routing.grader, [alert]):
         say(f"  asks:     {one_line(query)}")
     system = f"system {owned.system}" if owned.system else "no system matches"
@@ -141,3 +170,10 @@ def _say(alert: Alert, verdict: Verdict, routing: Routing) -> None:
     say(f"  incident: {routing.incidents.dedup_key(alert.labels)} ({one_line(identity)})")
     if alert.status is AlertStatus.RESOLVED:
         say("  it is resolved, and graded here as if it fired")
+
+
+def _ahead_text(each: Ahead, routing: Routing) -> str:
+    because = f" as its query cannot be asked ({each.problem})" if each.problem else ""
+    because = " if its query gives nothing" if each.unless_answered else because
+    asked = ", ".join(routing.responses.get(each.sev, ())) or "none"
+    return f"in {duration_text(each.after)}  {each.sev} by rule {each.rule!r}{because} → {asked}"

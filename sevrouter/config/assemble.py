@@ -74,7 +74,7 @@ def assemble(
         store=_store(root.store, path.parent, open_password),
         retention=root.history.retention,
         webhook=_webhook(root.webhook, open_file),
-        tests=tuple(_expected(each) for each in root.tests),
+        tests=tuple(_expected(each, path.parent) for each in root.tests),
         warnings=warnings,
     )
 
@@ -142,15 +142,19 @@ def _text_of(written: Measure | Side) -> AlertMeasure:
     return next(AlertMeasure(source, name) for source, name in named.items() if name is not None)
 
 
-def _expected(test: schema.Test) -> Expected:
-    alert = Alert(labels=test.alert, annotations=test.annotations, values=test.values, starts_at=STARTED)
+def _expected(test: schema.Test, base: Path) -> Expected:
+    labels, alerts = test.alert or {}, tuple[Alert, ...]()
+    if labels:
+        alerts = (Alert(labels=labels, annotations=test.annotations, values=test.values, starts_at=STARTED),)
     return Expected(
-        name=test.name or ", ".join(f"{name}={value}" for name, value in test.alert.items()),
-        rehearsal=Rehearsal(alert=alert, after=test.after, readings=test.readings),
+        name=test.name or test.payload or ", ".join(f"{name}={value}" for name, value in labels.items()),
+        rehearsal=Rehearsal(alerts=alerts, after=test.after, readings=test.readings),
+        payload=None if test.payload is None else base / test.payload,
         sev=test.expect,
         unsure=test.unsure,
         owner=test.owner,
         responses=test.responses,
+        incidents=test.incidents,
     )
 
 

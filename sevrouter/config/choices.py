@@ -64,6 +64,9 @@ def check_choices(document: Document) -> Iterator[Problem]:
     for steps, integrations in document.find("integrations"):
         if integrations == {}:
             yield document.problem(steps, "needs at least one of call, slack and jira", at_key=True)
+    for steps, test in document.find("tests", EACH):
+        if isinstance(test, dict):
+            yield from _test(document, steps, test)
     yield from _logins(document)
     yield from check_store(document)
     for secret in SECRETS:
@@ -125,6 +128,14 @@ def _side(document: Document, steps: Steps) -> Iterator[Problem]:
     side = document.at(*steps)
     if isinstance(side, dict) and len(side.keys() & set(_SIDES)) != 1:
         yield document.problem(steps, f"needs exactly one of {', '.join(_SIDES)}", at_key=True)
+
+
+def _test(document: Document, steps: Steps, test: dict[str, Tree]) -> Iterator[Problem]:
+    if ("alert" in test) == ("payload" in test):
+        yield document.problem(steps, "needs exactly one of alert (labels) and payload (a file)")
+    elif "payload" in test:
+        for key in test.keys() & {"annotations", "values"}:
+            yield document.problem((*steps, key), "is in the payload itself", hint="leave it out", at_key=True)
 
 
 def _is_timed(measure: Tree) -> bool:

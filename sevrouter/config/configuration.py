@@ -150,14 +150,19 @@ class WebhookSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """A test of the configuration: what is played through, and what has to come of it. None: anything will do."""
+    """A test of the configuration: what is played through, and what has to come of it. None: anything will do.
+
+    With a `payload` the alerts of the rehearsal are those in that file, which nobody has read yet.
+    """
 
     name: str
     rehearsal: Rehearsal
+    payload: Path | None
     sev: Sev | None
     unsure: bool | None
     owner: str | None
     responses: tuple[str, ...] | None
+    incidents: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

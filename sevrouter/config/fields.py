@@ -133,6 +133,13 @@ def _number_or_none(value: object) -> float | None:
     return number
 
 
+def _how_many(value: object) -> int:
+    text = _text(value)
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9):
+        raise FieldError(f"{value!r} is not a whole number")
+    return int(text)
+
+
 def _whole(value: object) -> float:
     try:
         number = float(_text(value))
@@ -279,6 +286,7 @@ WholeOrQuery = Annotated[
     float | QueryTemplate, PlainValidator(_whole_or_query), WithJsonSchema({"type": ["string", "object"]})
 ]
 Number = Annotated[float, PlainValidator(_finite), _words("^[-+0-9.eE]+$")]
+HowMany = Annotated[int, BeforeValidator(_how_many), _words("^[0-9]+$")]
 Window = Annotated[Duration, _at_most(timedelta(days=1), "a day (1d)")]
 Size = Annotated[int, BeforeValidator(_size), _words("^[0-9]+ ?(B|[kKMG]B|[KMG]iB)?$")]
 Url = Annotated[Text, AfterValidator(_url)]

@@ -15,6 +15,7 @@ from sevrouter.config.certificates import check_certificates
 from sevrouter.config.choices import SECRETS, check_choices
 from sevrouter.config.document import EACH, Document, parse
 from sevrouter.config.doubts import find_doubts
+from sevrouter.config.payloads import check_payloads
 from sevrouter.config.problem import ConfigurationError, Problem, Steps, in_order
 from sevrouter.config.references import check_references, find_nowhere_to_go
 from sevrouter.config.schema import Root
@@ -37,9 +38,10 @@ if TYPE_CHECKING:
 MOST_BYTES = 10 * 2**20
 
 
-def load(path: Path, *, secrets: bool = True) -> Configuration:
+def load(path: Path, *, secrets: bool = True, payloads: bool = False) -> Configuration:
     """Read and check a configuration. Raises ConfigurationError with every problem.
 
+    `payloads` says that the files of `tests` must be there: a daemon runs well without them.
     Without `secrets` their files are not looked at, and whoever asks for one gets a SecretError; but for the password
     of the store, which is looked for when it is asked for: a command needs the store and none of the others.
     """
@@ -50,6 +52,8 @@ def load(path: Path, *, secrets: bool = True) -> Configuration:
     base, opened = path.absolute().parent, dict[str, Secret]()
     if secrets:
         problems += [*_open_secrets(document, base, opened), *check_certificates(document, base)]
+    if payloads:
+        problems += check_payloads(document, base)
     root = _validate(document, problems)
     warnings = (*find_nowhere_to_go(document), *find_doubts(document, root)) if root is not None else ()
     if root is None or problems:

@@ -16,6 +16,7 @@ from sevrouter.config.fields import (
     NOT_EMPTY,
     Bound,
     Duration,
+    HowMany,
     JiraProject,
     MatcherText,
     NumberOrNone,
@@ -183,13 +184,25 @@ class Person(Section):
 
 
 class Test(Section):
-    """An alert, and what is expected of it; run by `sevrouter test`."""
+    """An alert or a whole webhook, and what is expected of it; run by `sevrouter test`."""
 
-    name: Text | None = Field(None, description="What it is called where it fails. Default: its labels.")
-    alert: Annotated[dict[str, str], NOT_EMPTY] = Field(description="The labels of an alert. Required.")
-    annotations: dict[str, str] = Field({}, description="Its annotations. Default: none.")
-    values: dict[str, str] = Field({}, description="Its values, as Grafana sends them. Default: none.")
-    after: Duration = Field(timedelta(0), description="A duration. Default: 0s. For how long it has been firing.")
+    name: Text | None = Field(
+        None, description="What it is called where it fails. Default: its labels, or its payload."
+    )
+    alert: Annotated[dict[str, str], NOT_EMPTY] | None = Field(
+        None, description="The labels of an alert. Required without `payload`."
+    )
+    annotations: dict[str, str] = Field({}, description="The alert's annotations. Default: none.")
+    values: dict[str, str] = Field({}, description="The alert's values, as Grafana sends them. Default: none.")
+    payload: Text | None = Field(
+        None,
+        description="A file with a webhook's JSON, relative to this file's directory. Required without `alert`. All "
+        "that fires in it is played through together, and the worst counts.",
+    )
+    after: Duration = Field(
+        timedelta(0),
+        description="A duration. Default: 0s. For how long it has been firing; of a payload, its last alert.",
+    )
     readings: dict[Text, NumberOrNone] = Field(
         {}, description="What a query gives, by the name of its rule; `none` is no data. Default: not asked yet."
     )
@@ -197,6 +210,7 @@ class Test(Section):
     unsure: bool | None = Field(None, description="Whether it is unsure. Default: either will do.")
     owner: Text | None = Field(None, description="The team that owns it. Default: any will do.")
     responses: tuple[Text, ...] | None = Field(None, description="What is asked for. Default: any will do.")
+    incidents: HowMany | None = Field(None, description="How many incidents come of it. Default: any number will do.")
 
 
 class Root(Section):

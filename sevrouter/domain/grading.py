@@ -135,6 +135,11 @@ class Grader:
         self._remembered: dict[tuple[tuple[str | None, ...], ...], Verdict] = {}
 
     @property
+    def rules(self) -> tuple[Rule, ...]:
+        """All of them, in the order of the configuration."""
+        return self._rules
+
+    @property
     def unmatched(self) -> Sev:
         """The SEV of what no rule matches."""
         return self._unmatched

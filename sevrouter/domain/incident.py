@@ -207,10 +207,12 @@ def fold(
     config_hash: str,
     now: datetime,
     truncated: bool = False,
+    is_heard: bool = True,
 ) -> Fold:
     """Fold a webhook's alerts of one incident into it.
 
-    `incident` is the last one of this identity, or None. A truncated webhook never brings a resolve nearer.
+    `incident` is the last one of this identity, or None. Unless it `is_heard`, nobody has sent this: we found it out by
+    ourselves. A truncated webhook never brings a resolve nearer.
     One whose quiet time ran out unnoticed is resolved before it opens again, so that people are told again.
     """
     # What is stale says nothing about now, however bad it looked then.
@@ -229,7 +231,10 @@ def fold(
         state, facts = _rise(incident, candidates, config_hash, now)
     if incident is not None and incident.is_open and state.system is None and opening.system is not None:
         state = replace(state, system=opening.system, owner=opening.owner)
-    return _count(state, [*overdue, *facts], observations, fresh, policy, now, truncated=truncated)
+    facts = [*overdue, *facts]
+    if is_heard:
+        state = _heard(state, facts, now)
+    return _count(state, facts, observations, fresh, policy, now, truncated=truncated)
 
 
 def _joins(observation: Observation) -> bool:
@@ -321,7 +326,7 @@ def _count(
     if truncated and not incident.truncated:
         facts.append(TimelineEntry(Fact.TRUNCATED, now))
     firing = max(0, incident.firing + len(fired) - len(resolved))
-    state = _heard(replace(incident, firing=firing, truncated=truncated), facts, observations, now)
+    state = replace(incident, firing=firing, truncated=truncated)
     if firing or truncated:
         state = replace(state, due_at=None)
     elif any(each.change is Change.EVENT for each in fresh):
@@ -333,12 +338,7 @@ def _count(
     return Fold(settled.incident, (*facts, *settled.facts))
 
 
-def _heard(
-    incident: Incident, facts: list[TimelineEntry], observations: Sequence[Observation], now: datetime
-) -> Incident:
-    # What was measured did not come from anybody.
-    if all(each.change is Change.MEASURED for each in observations):
-        return incident
+def _heard(incident: Incident, facts: list[TimelineEntry], now: datetime) -> Incident:
     if incident.stale_since is not None:
         facts.append(TimelineEntry(Fact.HEARD_AGAIN, now))
     elif now - incident.last_heard_at < HEARD_EVERY:

@@ -59,9 +59,11 @@ class Reader:
         past: Readings,
         answers: Mapping[str, QueryAnswer],
         *,
+        given: Mapping[str, QueryAnswer],
         now: datetime,
         horizon: timedelta,
     ) -> None:
+        self._given = given
         self._subjects = subjects
         self._past = past
         self._answers = answers
@@ -133,6 +135,8 @@ class Reader:
 
     def _number(self, rule: str, scale: Watched, subject: Subject, given: Given) -> Grade:
         self._intervals.append(scale.every)
+        if rule in self._given:
+            given = Given(rule, self._given[rule])
         past = self._read(rule, scale, given, subject)
         if past.problem is not None and past.is_told:
             return _no_number(rule, scale, past.problem, "" if given.answer is None else given.answer.detail)

@@ -65,13 +65,15 @@ def review(
     now: datetime,
     readings: Readings | None = None,
     answers: Mapping[str, QueryAnswer] | None = None,
+    given: Mapping[str, QueryAnswer] | None = None,
     horizon: timedelta = HORIZON,
 ) -> Review:
     """Read the timed measures of firing alerts, and grade these by them and by all other rules.
 
-    What may be worse within the `horizon` is foreseen; with none, nothing is.
+    What may be worse within the `horizon` is foreseen; with none, nothing is. `given` is what a rule with a query is to
+    have measured, by its name, whatever it asks.
     """
-    reader = Reader(subjects, readings or {}, answers or {}, now=now, horizon=horizon)
+    reader = Reader(subjects, readings or {}, answers or {}, given=given or {}, now=now, horizon=horizon)
     observations: list[Observation] = []
     verdicts: list[Verdict] = []
     for subject in subjects:

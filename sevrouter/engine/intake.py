@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from sevrouter.engine.lease import Lease
 from sevrouter.engine.taking import Taking, is_graded
-from sevrouter.engine.tally import Tally
+from sevrouter.engine.tally import Tally, report_facts
 from sevrouter.engine.webhook import Unread, Webhook
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from datetime import datetime
 
+    from sevrouter.domain.alert import Alert
     from sevrouter.domain.routing import Routing
     from sevrouter.engine.ports import Clock, CurrentRouting, Lanes, StorePort, TransactionPort
     from sevrouter.telemetry.metrics import Metrics
@@ -68,12 +69,26 @@ class Intake:
                 tally = await self._store.write(work, ahead=work.expect)
         assert tally is not None
         # First what has to happen, then what is said of it.
+        self._follow_up(tally)
+        tally.report(self._metrics)
+
+    async def grade_anew(self, ids: Collection[int]) -> None:
+        """Grade those of some alerts that fire by the configuration in force, as they were last told of.
+
+        Whatever follows from it is stored when it returns. Nobody has sent them, so they are not counted as received.
+        Raises what the store raises.
+        """
+        work = _Anew(ids, self._routing(), self._clock(), self._lanes.takes)
+        tally = await self._store.write(work, ahead=work.expect)
+        self._follow_up(tally)
+        report_facts(tally.facts)
+
+    def _follow_up(self, tally: Tally) -> None:
         tally.follow_up(self._lanes, due=self._due)
         if tally.has_watched:
             self._watched()
         if tally.heard:
             self._heard(tally.heard)
-        tally.report(self._metrics)
 
     def _repeat(self, unread: Unread, routing: Routing) -> Tally | None:
         """What a webhook amounts to that says nothing new, where that is certain without a look into the store."""
@@ -121,3 +136,30 @@ class _Work:
         # What was read is given up here, where it is at hand; another run reads it anew.
         webhook, self._webhook = self._webhook, Webhook(())
         return taking.run(webhook)
+
+
+class _Anew:
+    """What alerts that fire ask of a transaction to be graded anew."""
+
+    def __init__(self, ids: Collection[int], routing: Routing, now: datetime, takes: Callable[[str], bool]) -> None:
+        self._ids = ids
+        self._routing = routing
+        self._now = now
+        self._takes = takes
+        self._lease = Lease()
+
+    def expect(self, tx: TransactionPort) -> None:
+        """Say what it will ask for."""
+        alerts = tx.firing.alerts(self._ids)
+        tx.alerts.expect([each.digest for each in alerts])
+        tx.incidents.expect(self._routing.incidents.dedup_key(each.labels) for each in alerts)
+
+    def __call__(self, tx: TransactionPort) -> Tally:
+        # Read again: a webhook of the same transaction may have ended them, or told something newer of them.
+        alerts = [each for each in tx.firing.alerts(self._ids) if not _is_ours(each)]
+        return Taking(tx, self._routing, self._now, {}, self._takes, self._lease).graded_anew(alerts)
+
+
+def _is_ours(alert: Alert) -> bool:
+    """Whether sevrouter has raised it itself, which no rule grades."""
+    return alert.labels.get("job") == "sevrouter" and alert.labels.get("alertname", "").startswith("Sevrouter")

@@ -68,6 +68,8 @@ class Taking:
         self._keys = keys
         self._takes = takes
         self._lease = lease
+        # Whether a webhook is behind it: what we find out by ourselves says nothing of what Alertmanager left out.
+        self._is_heard = False
         self._truncated = False
         self._minds_repeats = False
         self._tally = Tally()
@@ -75,7 +77,7 @@ class Taking:
 
     def run(self, webhook: Webhook) -> Tally | None:
         """None where it has to be read whole; then nothing was changed."""
-        self._truncated = webhook.truncated
+        self._is_heard, self._truncated = True, webhook.truncated
         self._tally.handed += self._lease.held(self._tx)
         if webhook.repeats and not self._repeats(webhook):
             return None
@@ -87,11 +89,7 @@ class Taking:
         observations = self._observe(self._distinct(webhook.alerts))
         if webhook.quarantined is not None:
             observations.append(self._unreadable(webhook.quarantined[0]))
-        if observations:
-            self._group(observations)
-            for group in self._groups.values():
-                self._fold(group)
-            self._save()
+        self._carry_out(observations)
         return self._tally
 
     def measured(self, observations: Sequence[Observation], outlooks: Mapping[int, Outlook] | None = None) -> Tally:
@@ -100,12 +98,34 @@ class Taking:
         An outlook is of the open incident with that id.
         """
         self._tally.handed += self._lease.held(self._tx)
+        self._carry_out(observations, outlooks or {})
+        return self._tally
+
+    def graded_anew(self, alerts: Sequence[Alert]) -> Tally:
+        """The same for alerts that nobody has sent: they fire, and may be graded otherwise than they were."""
+        self._tally.handed += self._lease.held(self._tx)
+        records = self._tx.alerts.records([each.digest for each in alerts])
+        told = {
+            each.digest: replace(each, content=record.content, sighting=record.sighting)
+            for each in alerts
+            if (record := records.get(each.digest)) is not None and record.status is AlertStatus.FIRING
+        }
+        # Another rule may want to read sooner what is watched already.
+        watches = {watch for each in told if (watch := records[each].watch_id) is not None}
+        self._tx.watches.wake(watches, at=self._now)
+        self._tally.has_watched |= bool(watches)
+        self._carry_out(self._observe(told))
+        self._tally.heard.clear()
+        return self._tally
+
+    def _carry_out(self, observations: Sequence[Observation], outlooks: Mapping[int, Outlook] | None = None) -> None:
+        if not observations and not outlooks:
+            return
         self._group(observations)
         self._look(outlooks or {})
         for group in self._groups.values():
             self._fold(group)
         self._save()
-        return self._tally
 
     def _repeats(self, webhook: Webhook) -> bool:
         """Count the repeats; False where one of them may be news after all."""
@@ -218,7 +238,7 @@ class Taking:
         return [each if each is not None and each.is_open else None for each in incidents]
 
     def _own(self, group: _Group, observation: Observation) -> None:
-        if observation.change not in (Change.FIRED, Change.EVENT, Change.MEASURED):
+        if observation.change not in (Change.FIRED, Change.CHANGED, Change.EVENT, Change.MEASURED):
             return
         owned = self._routing.ownership.of(observation.alert.labels)
         self._tally.unowned += owned.system is None and observation.change is Change.FIRED
@@ -227,11 +247,8 @@ class Taking:
 
     def _fold(self, group: _Group) -> None:
         before = group.incident
-        matters = (
-            any(each.change.moves for each in group.observations)
-            or self._truncated
-            or (before is not None and before.truncated)
-        )
+        was_truncated = before is not None and before.truncated
+        matters = any(each.change.moves for each in group.observations) or self._truncated or was_truncated
         if not matters and group.outlook is None:
             return
         folded = Fold(before)
@@ -243,7 +260,8 @@ class Taking:
                 policy=self._routing.incidents,
                 config_hash=self._routing.config_hash,
                 now=self._now,
-                truncated=self._truncated,
+                truncated=self._truncated if self._is_heard else was_truncated,
+                is_heard=self._is_heard,
             )
         if group.outlook is not None:
             folded = look(folded, group.outlook, now=self._now, horizon=self._routing.horizon)

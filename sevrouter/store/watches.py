@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import or_, select, update
 
-from sevrouter.domain.alert import Alert
 from sevrouter.domain.readings import Past
 from sevrouter.engine.ports import Watch
+from sevrouter.store.chunks import chunks
+from sevrouter.store.firing import COLUMNS, SOURCE, alert_of
 from sevrouter.store.rows import execute, is_postgres, numbered, select_in
-from sevrouter.store.tables import microseconds, moment, watches
+from sevrouter.store.tables import microseconds, watches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from sevrouter.domain.alert import Alert
     from sevrouter.domain.readings import Readings
 
 # Of more firing alerts than this, those that have been firing for longest are read.
@@ -35,13 +37,10 @@ _SETTLE = (
 )
 _END = "DELETE FROM watches WHERE id = ? AND version = ? AND next_at = ?"
 _FIRING = (
-    "SELECT watch_id, digest, labels, generator_url, starts_at, content, told FROM ("  # noqa: S608  a number of ours
-    " SELECT watch_id, digest, labels, generator_url, starts_at, state.content,"
-    "  (SELECT content FROM history WHERE history.alert_id = alerts.id AND content IS NOT NULL"
-    "   ORDER BY history.id DESC LIMIT 1) AS told,"
+    "SELECT watch_id, digest, labels, generator_url, starts_at, content, told FROM ("  # noqa: S608  constants
+    f" SELECT watch_id, {COLUMNS},"
     "  row_number() OVER (PARTITION BY watch_id ORDER BY starts_at, alert_id) AS place"
-    " FROM alert_states AS state JOIN alerts ON alerts.id = alert_id"
-    " WHERE status = 'firing' AND watch_id {keys}"
+    f" FROM {SOURCE} WHERE status = 'firing' AND watch_id {{keys}}"
     f") AS firing WHERE place <= {MOST_ALERTS}"
 )
 _due = select(watches).order_by(watches.c.next_at)
@@ -67,6 +66,15 @@ class Watches:
         else:
             rows = [execute(self._connection, _ENSURE, (key, due)).fetchall()[0] for key in wanted]
         return dict(rows)
+
+    def wake(self, ids: Collection[int], *, at: datetime) -> None:
+        """Look at these at a time at the latest, also those that somebody else has claimed just now."""
+        # In one order everywhere, as above.
+        for chunk in chunks(sorted(ids)):
+            later = or_(watches.c.next_at.is_(None), watches.c.next_at > at)
+            chosen = select(watches.c.id).where(watches.c.id.in_(chunk), later)
+            found = self._connection.execute(chosen.order_by(watches.c.id).with_for_update()).scalars().all()
+            self._connection.execute(update(watches).where(watches.c.id.in_(found)).values(next_at=at))
 
     def claim(self, now: datetime, *, until: datetime, most: int) -> list[Watch]:
         """Those that are due, the longest first; nobody else gets them before `until`."""
@@ -106,20 +114,8 @@ class Watches:
         """The firing alerts of watches, as they were last told of, those that fire for longest first."""
         self._flush_all()
         found: dict[int, list[Alert]] = {number: [] for number in ids}
-        for watch, digest, labels, generator_url, starts_at, content, told in select_in(
-            self._connection, _FIRING, "bigint", ids
-        ):
-            texts = {} if told is None else msgspec.json.decode(told)
-            alert = Alert(
-                labels=msgspec.json.decode(labels),
-                annotations=texts.get("annotations", {}),
-                values=texts.get("values", {}),
-                starts_at=moment(starts_at),
-                generator_url=generator_url,
-                digest=digest,
-                content=content,
-            )
-            found[watch].append(alert)
+        for watch, *told in select_in(self._connection, _FIRING, "bigint", ids):
+            found[watch].append(alert_of(*told))
         return found
 
     def next_due_at(self) -> datetime | None:

@@ -67,7 +67,7 @@ def _run(names: Sequence[str], effort: Effort, command: str) -> Report:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer rounds and alerts: two minutes, and more noise")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and alerts: four minutes, and more noise")
     parser.add_argument(
         "--only",
         choices=MEASURES,

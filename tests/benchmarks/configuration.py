@@ -22,13 +22,16 @@ _ASKED = {"SEV-1": ["call"], "SEV-2": ["call"], "SEV-3": ["slack"], "SEV-4": ["s
 class Configured:
     """What differs between measurements. `asking` nobody leaves out all that follows from an incident.
 
-    `resolve_after` is the quiet time before an incident is over, as a duration.
+    `resolve_after` is the quiet time before an incident is over, as a duration. With a `prometheus` each alert asks it
+    a query of its cluster, `every` so many seconds.
     """
 
     provider: str = NOWHERE
     rules: int = RULES
     asking: bool = True
     resolve_after: str = "5m"
+    prometheus: str | None = None
+    every: float = 30.0
     store: Mapping[str, str] = field(default_factory=lambda: {"url": "sqlite:sevrouter.db"})
 
     def write(self, folder: Path) -> Path:
@@ -41,8 +44,9 @@ class Configured:
         return file
 
     def _document(self) -> dict[str, Any]:
-        return {
-            "rules": _rules(self.rules),
+        watched = {} if self.prometheus is None else {"prometheus": {"url": self.prometheus}}
+        return watched | {
+            "rules": [*_rules(self.rules), *([] if self.prometheus is None else [_watched(self.every)])],
             "incidents": {"group_by": list(GROUP_BY), "resolve_after": self.resolve_after},
             "responses": _ASKED if self.asking else {name: [] for name in _ASKED},
             "integrations": {
@@ -76,3 +80,13 @@ def _rules(count: int) -> list[dict[str, Any]]:
         }
         for number in range(count - len(first))
     ]
+
+
+def _watched(every: float) -> dict[str, Any]:
+    query = 'max(not_ready_percent{cluster="{{ cluster }}"})'
+    return {
+        "name": "what Prometheus says",
+        "matchers": ['alertname="PodNotReady"'],
+        "measure": {"query": query, "every": f"{every:g}s"},
+        "thresholds": {"SEV-1": ">= 90"},
+    }

@@ -16,6 +16,20 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Watching:
+    """So many open incidents that ask so many different queries every so many seconds, looked at for some intervals.
+
+    More than `most_percent` of a core is a failure.
+    """
+
+    incidents: int
+    queries: int
+    every: float
+    intervals: int
+    most_percent: float = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
     """`posts` are by alerts a POST; every count is bounded.
 
@@ -34,6 +48,7 @@ class Effort:
     few_incidents: int
     incidents: int
     incidents_in_memory: int
+    watching: Watching
     written: Mapping[int, int]
     large_post: int
     large_senders: int
@@ -58,6 +73,7 @@ FULL = Effort(
     few_incidents=100,
     incidents=100_000,
     incidents_in_memory=50_000,
+    watching=Watching(incidents=2_000, queries=50, every=30.0, intervals=4),
     written={1: 4_000, 100: 300, 1_000: 30},
     large_post=100_000,
     large_senders=3,
@@ -81,6 +97,7 @@ QUICK = Effort(
     few_incidents=100,
     incidents=10_000,
     incidents_in_memory=5_000,
+    watching=Watching(incidents=2_000, queries=50, every=30.0, intervals=2),
     written={1: 500, 100: 50},
     large_post=10_000,
     large_senders=3,

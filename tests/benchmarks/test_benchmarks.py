@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -13,9 +13,10 @@ import pytest
 
 from tests.benchmarks.alerts import Lot, webhooks
 from tests.benchmarks.contestants import ALERTMANAGER, FLOOR
-from tests.benchmarks.effort import QUICK, Pace
+from tests.benchmarks.effort import QUICK, Pace, Watching
 from tests.benchmarks.figures import OURS, Figure, by_row, percentile, table
 from tests.benchmarks.measures import MEASURES
+from tests.benchmarks.measures.watched import DearError, judge
 from tests.benchmarks.multiplied import multiply
 from tests.benchmarks.peers import find_peers, machine, versions
 from tests.benchmarks.report import BEGIN, END, Report, Section
@@ -38,6 +39,8 @@ TINY = replace(
     few_incidents=100,
     incidents=1_000,
     incidents_in_memory=1_000,
+    # How much processor time it takes, no test says.
+    watching=Watching(incidents=60, queries=6, every=1.0, intervals=2, most_percent=math.inf),
     written={1: 20, 100: 2},
     large_post=500,
     large_senders=2,
@@ -69,6 +72,8 @@ async def test_a_measure_gives_figures(name: str, peers: Peers, tmp_path: Path) 
     if name == "intake":
         beside = [FLOOR] if peers.alertmanager is None else [FLOOR, ALERTMANAGER]
         assert [(each.name, each.peer) for each in figures] == [(kind, peer) for kind in INTAKE for peer in beside]
+    if name == "watched":
+        assert figures[0].value <= TINY.watching.queries
     assert len({(each.name, each.peer) for each in figures}) == len(figures)
     numbers = [each.value for each in figures] + [each.peer_value for each in figures if each.peer_value is not None]
     assert all(math.isfinite(each) for each in numbers)
@@ -80,6 +85,13 @@ async def test_a_measure_gives_figures(name: str, peers: Peers, tmp_path: Path) 
 async def test_without_its_peer_a_measure_is_left_out(name: str, peers: Peers, tmp_path: Path) -> None:
     alone = replace(peers, alertmanager=None, alerta=None, postgres=None, ours_on_postgres=False)
     assert await MEASURES[name].measure(tmp_path, TINY, alone) == []
+
+
+@pytest.mark.parametrize(("queries", "percent", "is_dear"), [(50, 5, False), (50.5, 5, True), (50, 5.1, True)])
+def test_what_costs_more_than_it_may_is_a_failure(queries: float, percent: float, is_dear: bool) -> None:
+    figures = Figure("asked", queries, "queries an interval"), Figure("processor time", percent, "% of a core")
+    with pytest.raises(DearError) if is_dear else nullcontext():
+        judge(QUICK.watching, *figures)
 
 
 def test_the_versions_of_all_who_take_part_are_named(peers: Peers, tmp_path: Path) -> None:

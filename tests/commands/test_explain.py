@@ -56,7 +56,7 @@ def test_what_happens_if_nobody_acts_is_told(sevrouter: Command, config: Path) -
     thresholds: {SEV-1: '>= 4h', SEV-2: '>= 30m'}
   - name: errors
     matchers: ['slo="latency"']
-    measure: {query: 'errors{service="{{ service }}"}'}
+    measure: {query: 'errors{service="{{ service }}"}', unsure_after: 45s}
     thresholds: {SEV-1: '> 9'}
 responses:"""
     config.write_text(CONFIG.replace("responses:", timed) + "prometheus: {url: 'http://prometheus:9090'}\n")
@@ -64,13 +64,85 @@ responses:"""
     assert (ended.code, ended.err) == (0, "")
     assert "none by rule 'breaking the SLA': firing for is watched (SEV-1 >= 4h, SEV-2 >= 30m)" in ended.out
     assert [line.strip() for line in ended.out.splitlines() if line.startswith(("  ahead:", "  asks:"))] == [
-        "ahead:    after 30m SEV-2 by rule 'breaking the SLA' (response: call, slack)",
-        "ahead:    after 4h SEV-1 by rule 'breaking the SLA' (response: call, slack)",
+        "ahead:    in 45s  SEV-1 by rule 'errors' if its query gives nothing → call, slack",
+        "ahead:    in 30m  SEV-2 by rule 'breaking the SLA' → call, slack",
+        "ahead:    in 4h  SEV-1 by rule 'breaking the SLA' → call, slack",
         'asks:     errors{service="checkout"}',
     ]
     (explained,) = json.loads(sevrouter("explain", "--json", "slo=latency", "severity=info", "service=checkout").out)
-    assert explained["ahead"][0] == {"after_seconds": 1_800.0, "sev": "SEV-2", "rule": "breaking the SLA"}
+    assert explained["ahead"][:2] == [
+        {
+            "after_seconds": 45.0, "sev": "SEV-1", "rule": "errors", "unless_answered": True,
+            "responses": ["call", "slack"],
+        },
+        {
+            "after_seconds": 1_800.0, "sev": "SEV-2", "rule": "breaking the SLA", "unless_answered": False,
+            "responses": ["call", "slack"],
+        },
+    ]  # fmt: skip
     assert explained["asks"] == ['errors{service="checkout"}']
+    unlabelled = sevrouter("explain", "slo=latency", "severity=info").out
+    assert (
+        "  ahead:    in 0s  SEV-1 by rule 'errors' as its query cannot be asked (the alert has no label 'service') → "
+        "call, slack\n"
+    ) in unlabelled
+
+
+def nearly(ended: Ended) -> list[str]:
+    """What nearly came of it."""
+    assert (ended.code, ended.err) == (0, "")
+    return [line.removeprefix("  nearly:   ") for line in ended.out.splitlines() if line.startswith("  nearly: ")]
+
+
+def test_the_rules_that_nearly_said_something_else_are_told(sevrouter: Command) -> None:
+    assert nearly(sevrouter("explain", "severity=info")) == [
+        "rule 'customers affected' (up to SEV-1): slo=\"availability\" is not met, there is no label slo"
+    ]
+    assert nearly(sevrouter("explain", "severity=info", "slo=latency")) == [
+        "rule 'customers affected' (up to SEV-1): slo=\"availability\" is not met, slo is 'latency'"
+    ]
+    affected = ("explain", "severity=info", "slo=availability", "-a")
+    assert nearly(sevrouter(*affected, "users_affected_percent=4.9%")) == [
+        "rule 'customers affected': 4.9% is not >= 5, which would be SEV-2"
+    ]
+    assert nearly(sevrouter(*affected, "users_affected_percent=25%")) == []
+
+
+def with_rules(config: Path, count: int) -> None:
+    rules = "".join(f"  - {{name: r{number}, matchers: ['pod=\"{number}\"'], sev: SEV-4}}\n" for number in range(count))
+    config.write_text(CONFIG.replace("responses:", f"{rules}responses:", 1))
+
+
+def test_of_ten_thousand_rules_the_nearest_are_told(sevrouter: Command, config: Path) -> None:
+    with_rules(config, 10_000)
+    ended = sevrouter("explain", "severity=info", "pod=" + "x" * 1_000_000)
+    told = nearly(ended)
+    assert (len(told), len(ended.out.splitlines())) == (4, 9)
+    assert told[0].startswith("rule 'customers affected' (up to SEV-1)")
+    assert told[3] == "and 9998 more (--all)"
+    assert max(map(len, ended.out.splitlines())) < 600
+
+
+def test_all_of_them_are_told_on_demand(sevrouter: Command, config: Path) -> None:
+    with_rules(config, 50)
+    assert len(nearly(sevrouter("explain", "--all", "severity=info", "pod=a"))) == 51
+
+
+def test_json_names_every_rule_that_was_considered_and_stays_small(sevrouter: Command, config: Path) -> None:
+    with_rules(config, 100)
+    ended = sevrouter("explain", "--json", "severity=info", "pod=" + "x" * 100_000)
+    (explained,) = json.loads(ended.out)
+    assert [each["rule"] for each in explained["considered"]] == [
+        "severity label", "customers affected", *(f"r{number}" for number in range(100)),
+    ]  # fmt: skip
+    assert len(ended.out) < 300_000, "the label itself, and what is cut of it"
+
+
+def test_exactly_as_many_as_are_told_leave_no_more(sevrouter: Command, config: Path) -> None:
+    with_rules(config, 2)
+    assert [each.split("'")[1] for each in nearly(sevrouter("explain", "severity=info"))] == [
+        "customers affected", "r0", "r1",
+    ]  # fmt: skip
 
 
 def test_the_contract_of_json(sevrouter: Command, config: Path) -> None:
@@ -102,11 +174,27 @@ def test_the_contract_of_json(sevrouter: Command, config: Path) -> None:
                 "threshold": None,
             },
         ],
+        "considered": [
+            {"rule": "severity label", "sev": "SEV-2", "matches": True, "unmet": [], "not_crossed": None},
+            {"rule": "customers affected", "sev": "SEV-1", "matches": True, "unmet": [], "not_crossed": None},
+        ],
         "ahead": [],
         "asks": [],
         "incident": load(config).routing.incidents.dedup_key(labels),
         "owner": "payments",
     }
+
+
+def test_json_says_what_is_missing(sevrouter: Command) -> None:
+    (explained,) = json.loads(sevrouter("explain", "--json", "severity=info", "slo=latency").out)
+    unmet = {"matcher": 'slo="availability"', "label": "slo", "value": "latency"}
+    assert explained["considered"][1] == {
+        "rule": "customers affected", "sev": "SEV-1", "matches": False, "unmet": [unmet], "not_crossed": None,
+    }  # fmt: skip
+    (explained,) = json.loads(
+        sevrouter("explain", "--json", "severity=info", "slo=availability", "-a", "users_affected_percent=4.9%").out
+    )
+    assert explained["considered"][1]["not_crossed"] == {"reading": "4.9%", "threshold": ">= 5", "sev": "SEV-2"}
 
 
 def test_what_is_no_incident_is_none(sevrouter: Command) -> None:
@@ -189,8 +277,10 @@ def test_a_wrong_usage_is_2(sevrouter: Command, arguments: tuple[str, ...], why:
 
 
 def test_an_alert_cannot_print_what_a_terminal_obeys(sevrouter: Command) -> None:
-    ended = sevrouter("explain", "alertname=a\x1b[31m\nfake\u202e", "severity=critical")
+    ended = sevrouter("explain", "alertname=a\x1b[31m\nfake\u202e", "severity=critical", "slo=a\x1b[31m\nfake\u202e")
     assert all(line.isprintable() for line in ended.out.splitlines())
+    assert [line for line in ended.out.splitlines() if line.startswith("fake")] == []
+    assert len(nearly(ended)) == 1
 
 
 def test_bytes_that_are_no_text_are_no_error_of_ours(sevrouter: Command) -> None:

@@ -21,10 +21,12 @@ def stale() -> Incident:
     return found
 
 
-def seen(about: Incident, change: Change, *, minute: float) -> Fold:
+def seen(about: Incident, change: Change, *, minute: float, is_heard: bool = True) -> Fold:
     alert = firing()
     one = observation(change, alert=alert, record=record_of(alert))
-    return fold(about, [one], opening=OPENING, policy=IncidentPolicy(), config_hash=CONFIG, now=at(minute))
+    policy = IncidentPolicy()
+    now = at(minute)
+    return fold(about, [one], opening=OPENING, policy=policy, config_hash=CONFIG, now=now, is_heard=is_heard)
 
 
 def test_silence_for_long_enough_is_said_once_and_resolves_nothing() -> None:
@@ -74,7 +76,7 @@ def test_a_webhook_that_changes_something_is_heard() -> None:
 
 
 def test_what_is_measured_is_not_heard() -> None:
-    found = seen(stale(), Change.MEASURED, minute=MINUTES + 1)
+    found = seen(stale(), Change.MEASURED, minute=MINUTES + 1, is_heard=False)
     assert not found.has(Fact.HEARD_AGAIN)
     assert found.incident is not None
     assert found.incident.stale_since == at(MINUTES)

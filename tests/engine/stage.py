@@ -19,6 +19,7 @@ from sevrouter.engine.hearing import Hearing
 from sevrouter.engine.intake import Intake, Unread, Webhook
 from sevrouter.engine.lane import Route
 from sevrouter.engine.measurer import Measurer
+from sevrouter.engine.sweep import Sweep
 from sevrouter.engine.watcher import Watcher
 from sevrouter.store.tables import deliveries
 from sevrouter.telemetry.metrics import Metrics
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from sevrouter.domain.alert import Alert
     from sevrouter.domain.delivery import Delivery, Outcome
     from sevrouter.domain.incident import Incident, TimelineEntry
+    from sevrouter.domain.routing import Routing
     from sevrouter.domain.sev import Sev
     from sevrouter.engine.ports import Notifier
     from sevrouter.store.postgres import PostgresStore
@@ -160,6 +162,7 @@ class Stage:
             watched=self.measurer.wake,
             heard=self.hearing.note,
         )
+        self.sweep = Sweep(store, self.intake, clock=self.clock)
         self.deployments = DeploymentLog(store, lambda: self.routing, self.metrics)
 
     @property
@@ -195,6 +198,13 @@ class Stage:
         await self.watcher.settle_due()
         await self.measurer.measure_due()
         await self.hearing.listen()
+        await self.idle()
+
+    async def reload(self, routing: Routing) -> None:
+        """Another configuration is in force, and has taken up what fires."""
+        self.routing = routing
+        self.sweep.begin()
+        await self.sweep.sweep()
         await self.idle()
 
     async def idle(self, *names: str) -> None:

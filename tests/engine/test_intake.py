@@ -376,6 +376,14 @@ async def test_an_alert_that_a_changed_rule_makes_an_incident_opens_one(stage: S
     stage.slack.expect_one(RESOLVED)
 
 
+async def test_what_becomes_an_incident_by_a_changed_value_belongs_to_somebody(stage: Stage) -> None:
+    for share in ("0", "10"):
+        annotations = {"users_affected_percent": share}
+        await stage.push(firing(annotations=annotations, slo="availability", severity="none", service="checkout"))
+    assert stage.call.expect_one(OPENED, Sev.SEV_2).notice.owner == "payments"
+    stage.slack.expect(OPENED)
+
+
 async def test_every_fact_is_one_log_line_with_its_own_key(stage: Stage) -> None:
     with capture_logs() as lines:
         await stage.push(down(severity="warning"))

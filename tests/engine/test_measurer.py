@@ -246,3 +246,19 @@ async def test_the_more_fire_the_worse(stage: Stage) -> None:
     stage.call.expect_one(OPENED, Sev.SEV_2)
     stage.slack.expect_one(OPENED, Sev.SEV_2)
     assert (await stage.incident()).firing == 3
+
+
+async def test_very_many_incidents_ask_what_they_ask_alike_once_an_interval(stage: Stage) -> None:
+    stage.routing = routing(rules=(*RULES, LEFT))
+    queries = {f'available{{deployment="{name}"}}': 3.0 for name in "abcde"}
+    stage.prometheus.gives |= queries
+    alerts = [firing("Missing", deployment="abcde"[n % 5], service=f"s{n}", severity="none") for n in range(450)]
+    await stage.push(*alerts)
+    for _ in range(3):
+        stage.prometheus.asked.clear()
+        # No more than 200 are read together.
+        for _ in range(3):
+            await stage.measurer.measure_due()
+        assert sorted(stage.prometheus.asked) == sorted(queries)
+        stage.clock.forward(minutes=2)
+    assert await select(stage.store, "SELECT count(*) AS n FROM watches") == [{"n": 450}]

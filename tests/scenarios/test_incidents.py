@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.real.payloads import alert, grafana_alert, grafana_webhook, webhook
 from tests.scenarios.alerts import affected, bug, critical, one, warning
-from tests.scenarios.team import ANA
+from tests.scenarios.team import ANA, RULES
 
 if TYPE_CHECKING:
     from tests.real.sevrouter import Sevrouter
@@ -69,6 +69,19 @@ async def test_an_alert_that_nothing_matches_is_answered_by_the_default_owner(
     metrics = await sevrouter.metrics()
     assert metrics.metric("sevrouter_unmatched_alerts_total") == 1
     assert metrics.metric("sevrouter_unowned_alerts_total") == 1
+
+
+async def test_a_reload_that_grades_worse_calls_for_what_fires_though_nothing_is_sent(
+    sevrouter: Sevrouter, vendors: Vendors, team: Team
+) -> None:
+    await _post(sevrouter, one(alert({"alertname": "Slow", "service": "checkout", "severity": "warning"})))
+    head = await vendors.slack.expect_message("SEV-4")
+    worse = {"name": "slow is bad", "matchers": ['alertname="Slow"'], "sev": "SEV-2"}
+    team.configure(rules=[*RULES, worse])
+    assert (await sevrouter.post(b"", path="/-/reload")).status == 200
+    await vendors.pagerduty.expect_call("SEV-2")
+    await vendors.slack.expect_reply(head, "slow is bad")
+    assert await sevrouter.metric("sevrouter_alerts_total", status="firing") == 1
 
 
 async def test_a_ticket_lives_through_the_end_and_the_return_of_its_bug(sevrouter: Sevrouter, vendors: Vendors) -> None:

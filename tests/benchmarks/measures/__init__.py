@@ -21,6 +21,7 @@ from tests.benchmarks.measures.open_incidents import measure_open_incidents
 from tests.benchmarks.measures.postgres import measure_postgres
 from tests.benchmarks.measures.rules import measure_rules
 from tests.benchmarks.measures.steady import measure_steady
+from tests.benchmarks.measures.watched import measure_watched
 from tests.benchmarks.peers import Peers
 
 
@@ -42,6 +43,7 @@ MEASURES = {
     "steady": Measure(title="Answers at a steady rate", measure=measure_steady, drawn=True),
     "rules": Measure(title="Many rules", measure=measure_rules),
     "open-incidents": Measure(title="Many open incidents", measure=measure_open_incidents),
+    "watched": Measure(title="Many incidents that ask Prometheus", measure=measure_watched),
     "disk": Measure(title="Bytes on the disk", measure=measure_disk),
     "large-post": Measure(title="Very large POSTs", measure=measure_large_post),
     "memory": Measure(title="Memory of an open incident", measure=measure_memory),
