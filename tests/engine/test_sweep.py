@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sevrouter.domain.routing import Routing
     from sevrouter.store.transaction import Transaction
 
+NO_FORECAST = timedelta(0)
 SLA = watched("breaking the SLA", FiringFor(), {Sev.SEV_2: ">= 30m", Sev.SEV_1: ">= 4h"}, 'slo=~".+"')
 
 
@@ -175,7 +176,7 @@ async def test_what_a_reload_begins_to_watch_is_read_from_then_on(
     await stage.push(firing("Slow", severity=severity, slo="latency"))
     stage.slack.expect(*before)
     await stage.forward(minutes=10)
-    await stage.reload(routing(rules=(*RULES, SLA), config_hash="new"))
+    await stage.reload(routing(rules=(*RULES, SLA), horizon=NO_FORECAST, config_hash="new"))
     await stage.forward(minutes=19, seconds=59)
     await stage.forward(seconds=1)
     stage.call.expect_one(OPENED, Sev.SEV_2)
@@ -184,11 +185,11 @@ async def test_what_a_reload_begins_to_watch_is_read_from_then_on(
 
 async def test_what_is_watched_already_is_read_by_the_new_bounds(stage: Stage) -> None:
     late = watched("breaking the SLA", FiringFor(), {Sev.SEV_2: ">= 4h"}, 'slo=~".+"')
-    stage.routing = routing(rules=(*RULES, late))
+    stage.routing = routing(rules=(*RULES, late), horizon=NO_FORECAST)
     await stage.push(firing("Slow", severity="warning", slo="latency"))
     stage.slack.expect_one(OPENED, Sev.SEV_4)
     await stage.forward(minutes=29)
-    await stage.reload(routing(rules=(*RULES, SLA), config_hash="new"))
+    await stage.reload(routing(rules=(*RULES, SLA), horizon=NO_FORECAST, config_hash="new"))
     await stage.forward()
     await stage.forward(minutes=1)
     stage.call.expect_one(OPENED, Sev.SEV_2)
