@@ -14,11 +14,13 @@ from sevrouter.config.fields import (
     Deadline,
     InlineSecrets,
     InlineSecretText,
+    Interval,
     JiraProject,
     OneWord,
     Patience,
     Retention,
     SecretFiles,
+    SecretUrl,
     Section,
     Size,
     Text,
@@ -160,6 +162,22 @@ class Prometheus(Section):
     basic: PrometheusBasic | None = Field(None, description="A user and a password. Default: none.")
     timeout: Patience = Field(
         timedelta(seconds=10), description="A duration, from 1s to 15s. Default: 10s. How long an answer may take."
+    )
+
+
+class HeartbeatOut(Section):
+    """An outside monitor that is told, by a GET of its address, that we live; it notices when that stops."""
+
+    url_file: Text | None = Field(
+        None, description="A file that holds the address. Required, or `url`; read again when it changes."
+    )
+    url: SecretUrl | None = Field(
+        None,
+        description="The address itself, http(s). Default: none. It is shown nowhere: with many services, who "
+        "knows it can use it.",
+    )
+    every: Interval = Field(
+        timedelta(seconds=30), description="A duration, from 1s to 1h. Default: 30s. How often the address is asked."
     )
 
 

@@ -208,6 +208,19 @@ def _url(value: str) -> str:
     return value
 
 
+def is_url(value: str) -> bool:
+    """Whether a text is an address as it may stand in a field."""
+    try:
+        return _url(value) == value
+    except FieldError:
+        return False
+
+
+def _secret_url(value: SecretStr) -> SecretStr:
+    _url(value.get_secret_value())
+    return value
+
+
 def _inline_secret(value: SecretStr) -> SecretStr:
     try:
         checked_secret(value.get_secret_value().encode())
@@ -258,6 +271,9 @@ Patience = Annotated[
 NumberOrNone = Annotated[float | None, PlainValidator(_number_or_none), _words("^([-+0-9.eE]+|none)$")]
 QueryText = Annotated[QueryTemplate, PlainValidator(_query), WithJsonSchema({"type": "string"})]
 Whole = Annotated[float, BeforeValidator(_whole), _words("^[0-9]+(.[0-9]+)?$")]
+Period = Annotated[
+    Duration, _at_least(timedelta(seconds=1), "a second (1s)"), _at_most(timedelta(days=1), "a day (1d)")
+]
 Window = Annotated[Duration, _at_most(timedelta(days=1), "a day (1d)")]
 Size = Annotated[int, BeforeValidator(_size), _words("^[0-9]+ ?(B|[kKMG]B|[KMG]iB)?$")]
 Url = Annotated[Text, AfterValidator(_url)]
@@ -272,5 +288,6 @@ TlsMode = Annotated[
 ]
 OneWord = Annotated[Text, AfterValidator(_one_word)]
 InlineSecretText = Annotated[SecretStr, AfterValidator(_inline_secret)]
+SecretUrl = Annotated[SecretStr, AfterValidator(_secret_url)]
 InlineSecrets = Annotated[tuple[InlineSecretText, ...], NOT_EMPTY]
 SecretFiles = Annotated[tuple[Text, ...], NOT_EMPTY]

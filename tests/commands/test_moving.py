@@ -16,6 +16,7 @@ from sqlalchemy import text
 
 from sevrouter.domain.delivery import OutcomeReason, Rejected
 from sevrouter.store.migrate import all_migrations
+from sevrouter.domain.heartbeat import beat
 from sevrouter.store.postgres import PostgresDatabase, PostgresStore
 from sevrouter.store.sqlite import SqliteDatabase, SqliteStore
 from tests.building import TABLES, counts, labelled, over
@@ -68,6 +69,7 @@ async def _be_busy(path: Path) -> None:
         (full,) = (each for each in tx.outbox.heads("call", now=now, most=9) if "Full" in each.notice.title)
         tx.outbox.begin([replace(full, lease="lost")], until=now + timedelta(seconds=60))
         tx.watches.ensure(["00ff"], at=now + timedelta(hours=1))
+        tx.heartbeats.put({"prometheus": beat(now)})
         # As an older version wrote it.
         tx.alerts._connection.execute(text("UPDATE alerts SET generator_url = 'a' || char(0) || 'b' WHERE id = 1"))
 

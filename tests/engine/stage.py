@@ -15,6 +15,7 @@ from sevrouter.domain.promql import QueryAnswer, QueryProblem, Series
 from sevrouter.engine.asking import Asker
 from sevrouter.engine.deployments import DeploymentLog, Report
 from sevrouter.engine.dispatcher import Dispatcher
+from sevrouter.engine.heartbeats import Heartbeats
 from sevrouter.engine.intake import Intake, Unread, Webhook
 from sevrouter.engine.lane import Route
 from sevrouter.engine.measurer import Measurer
@@ -150,6 +151,14 @@ class Stage:
             due=self.watcher.wake,
             watched=self.measurer.wake,
         )
+        self.heartbeats = Heartbeats(
+            store,
+            lambda: self.routing,
+            self.metrics,
+            clock=self.clock,
+            lanes=self.dispatcher,
+            due=self.watcher.wake,
+        )
         self.deployments = DeploymentLog(store, lambda: self.routing, self.metrics)
 
     @property
@@ -184,7 +193,15 @@ class Stage:
         self.clock.forward(hours=hours, minutes=minutes, seconds=seconds)
         await self.watcher.settle_due()
         await self.measurer.measure_due()
+        await self.heartbeats.look()
         await self.idle()
+
+    async def listen(self, *, minutes: float) -> None:
+        """Let time pass while somebody listens to heartbeats."""
+        for _ in range(round(minutes * 4)):
+            self.clock.forward(seconds=15)
+            await self.heartbeats.look()
+        await self.forward()
 
     async def idle(self, *names: str) -> None:
         """Return once these lanes (all that are open) have nothing due and nothing under way."""

@@ -43,6 +43,10 @@ CLOSED: dict[str, dict[str, set[str]]] = {
             "too_many",
         }
     },
+    "sevrouter_heartbeats_missing": {},
+    "sevrouter_heartbeat_out_pings_total": {
+        "outcome": {"sent", "refused", "timed_out", "unreachable", "no_address", "withheld"}
+    },
     "sevrouter_incidents": {"sev": SEVS, "state": {"triggered", "acknowledged", "resolved"}},
     "sevrouter_deliveries_total": {"integration": INTEGRATIONS, "outcome": OUTCOMES},
     "sevrouter_delivery_latency_seconds_count": {"integration": INTEGRATIONS},
