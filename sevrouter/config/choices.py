@@ -139,4 +139,5 @@ def _secret(document: Document, secret: SecretField) -> Iterator[Problem]:
                 (*steps, secret.inline), "a secret in the configuration itself is refused", hint=hint, at_key=True
             )
         elif secret.required and secret.inline not in section and secret.file not in section:
-            yield document.problem((*steps, secret.file), "is missing", at_key=True)
+            hint = f"or {secret.inline}" if secret.is_address else ""
+            yield document.problem((*steps, secret.file), "is missing", hint=hint, at_key=True)

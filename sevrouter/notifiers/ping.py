@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from sevrouter.domain.heartbeat import Ping
-from sevrouter.notifiers.http import NETWORK_ERRORS, RedirectRefusedError
+from sevrouter.notifiers.http import RedirectRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,8 +45,7 @@ class HttpPinger:
             return Ping.REFUSED, "a redirect, which is not followed"
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, ValueError) as error:
             return Ping.NO_ADDRESS, type(error).__name__
-        except NETWORK_ERRORS as error:
-            # Not its text: it names the host at least.
+        except Exception as error:  # noqa: BLE001  whatever it is: its text may name the address, and goes no further
             ping = Ping.TIMED_OUT if isinstance(error, TimeoutError) else Ping.UNREACHABLE
             return ping, type(error).__name__
         return (Ping.SENT if 200 <= status < 300 else Ping.REFUSED), f"answered {status}"

@@ -86,8 +86,10 @@ async def test_one_that_stays_away_is_an_incident_as_bad_as_configured(stage: St
         "(SevrouterHeartbeatMissing)"
     )
     assert told.why == (
-        "SEV-1 by rule '(heartbeat missing)': nothing came since 2026-03-01 12:02:00 UTC; "
-        'alertname="Watchdog" has to come every 5m, and may be 1m late',
+        (
+            "SEV-1 by rule '(heartbeat missing)': nothing came since 2026-03-01 12:02:00 UTC; "
+            'alertname="Watchdog" has to come every 5m, and may be 1m late'
+        ),
     )
     assert not told.unsure
     assert stage.metric("heartbeats_missing") == 1
@@ -261,12 +263,9 @@ async def test_what_nobody_could_hear_is_not_missing(stage: Stage) -> None:
     assert await counts(stage.store, "incidents") == {"incidents": 0}
     await again.listen(minutes=0.25)
     expect_called(stage)
-    assert (
-        (await stage.incident())
-        .evidence.verdict.grades[0]
-        .why.startswith(
-            "it last came at 2026-03-01 12:00:00 UTC, and not since 2026-03-01 12:24:00 UTC, when we began to listen again"
-        )
+    why = (await stage.incident()).evidence.verdict.grades[0].why
+    assert why.startswith(
+        "it last came at 2026-03-01 12:00:00 UTC, and not since 2026-03-01 12:24:00 UTC, when we began"
     )
 
 
