@@ -73,6 +73,18 @@ responses:"""
     assert explained["asks"] == ['errors{service="checkout"}']
 
 
+def test_a_heartbeat_says_that_it_has_to_keep_arriving(sevrouter: Command, config: Path) -> None:
+    waited_for = "heartbeats: [{matchers: ['alertname=\"Watchdog\"'], every: 5m, missed: SEV-1}]\n"
+    config.write_text(CONFIG + waited_for)
+    ended = sevrouter("explain", "alertname=Watchdog", "severity=critical", "--expect", "none")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("none  ")
+    assert "a heartbeat: it has to keep arriving, every 5m; missing for 1m more it is SEV-1" in ended.out
+    assert "response: none" in ended.out
+    (explained,) = json.loads(sevrouter("explain", "--json", "alertname=Watchdog").out)
+    assert (explained["sev"], explained["heartbeats"]) == ("none", ['alertname="Watchdog"'])
+
+
 def test_the_contract_of_json(sevrouter: Command, config: Path) -> None:
     ended = sevrouter(
         "explain", "--json", "severity=critical", "service=checkout", "slo=availability", "-a",
@@ -102,6 +114,7 @@ def test_the_contract_of_json(sevrouter: Command, config: Path) -> None:
                 "threshold": None,
             },
         ],
+        "heartbeats": [],
         "ahead": [],
         "asks": [],
         "incident": load(config).routing.incidents.dedup_key(labels),

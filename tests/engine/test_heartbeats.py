@@ -37,7 +37,7 @@ def restarted(stage: Stage) -> Stage:
     again = Stage(stage.store)
     again.clock, again.routing = stage.clock, stage.routing
     for loop in (again.watcher, again.intake, again.heartbeats, again.dispatcher, again.measurer):
-        loop._clock = stage.clock  # type: ignore[attr-defined]
+        loop._clock = stage.clock
     again.heartbeats._lanes = again.intake._lanes = stage.dispatcher
     again.dispatcher = stage.dispatcher
     again.call, again.slack, again.jira = stage.call, stage.slack, stage.jira
