@@ -13,8 +13,8 @@ from sevrouter.domain.grading import Grade, GradeReason, Verdict
 from sevrouter.domain.heartbeat import Heartbeat, Pulse, listened
 from sevrouter.domain.text import duration_text, one_line
 
-# How often is written down that somebody listens.
-LISTEN_EVERY = timedelta(seconds=10)
+# How often is written down that somebody listens: a restart of up to 25 s is told from a silence to the second.
+LISTEN_EVERY = timedelta(seconds=5)
 # The silence begins after the last beat, so that an end which that beat brought is older than the next silence.
 _NEXT = timedelta(microseconds=1)
 

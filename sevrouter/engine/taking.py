@@ -92,6 +92,7 @@ class Taking:
                 self._fold(group)
             self._save()
         if self._routing.grader.heartbeats:
+            # Whatever fires is a beat: that it came late, or twice, says nothing against whoever sent it.
             beats = {name for verdict in self._tally.verdicts for name in verdict.heartbeats}
             self._tx.heartbeats.put(dict.fromkeys(beats, beat(self._now)))
         return self._tally
