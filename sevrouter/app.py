@@ -149,7 +149,7 @@ async def serve(configuration: Configuration, options: Options) -> None:
             dispatcher.route(_routes(new, transports, shadow=options.shadow))
             webhook.credentials, webhook.max_body = _credentials(new), new.webhook.max_body
             asker.source = None if new.prometheus is None else _source(new.prometheus, session)
-            metrics.show_config(new.hash)
+            metrics.show_config(new.hash, heartbeats=[each.name for each in new.routing.grader.heartbeats])
             heartbeats.wake()
             heartbeat_out.wake()
 

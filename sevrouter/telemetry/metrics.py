@@ -20,7 +20,7 @@ from sevrouter.domain.sev import Sev, sev_name
 from sevrouter.telemetry.logs import lost_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
 OUTCOMES = ("delivered", "retry", "unknown", "rejected", "expired", "superseded", "shadowed")
@@ -167,8 +167,11 @@ class Metrics:
         """Show the versions that run."""
         self._build.labels(__version__, platform.python_version(), sqlite).set(1)
 
-    def show_config(self, config_hash: str) -> None:
-        """Show the configuration in force, and no other."""
+    def show_config(self, config_hash: str, *, heartbeats: Iterable[str] = ()) -> None:
+        """Show the configuration in force, and no other; its heartbeats are there before they are looked at."""
+        for name in heartbeats:
+            self.last_beat.labels(name)
+            self._heartbeats.add(name)
         self.config.clear()
         self.config.labels(config_hash).set(1)
 

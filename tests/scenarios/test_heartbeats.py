@@ -9,7 +9,9 @@ import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from tests.real.alertmanager import RealAlertmanager, webhook_config
 from tests.real.payloads import alert
+from tests.real.prometheus import RealPrometheus
 from tests.real.sevrouter import Sevrouter
 from tests.scenarios.alerts import one
 
@@ -119,6 +121,38 @@ async def test_what_repeats_word_for_word_is_heard(team: Team, sevrouter: Sevrou
     metrics = await sevrouter.metrics()
     assert metrics.metric("sevrouter_duplicate_alerts_total") == 2
     assert metrics.metric("sevrouter_alert_grades_total", sev="none", unsure="false") == 3
+
+
+async def test_a_real_alertmanager_that_dies_is_missed_and_heard_again_when_it_is_back(
+    prometheus_binary: Path,
+    alertmanager_binary: Path,
+    tmp_path: Path,
+    team: Team,
+    sevrouter: Sevrouter,
+    vendors: Vendors,
+) -> None:
+    team.configure(heartbeats=[PROMETHEUS | {"every": "10s", "grace": "2s"}])
+    assert (await sevrouter.post(b"", path="/-/reload")).status == 200
+    config = webhook_config(sevrouter.webhook_url, group_interval="1s", repeat_interval="1s")
+    async with RealAlertmanager(alertmanager_binary, config, directory=tmp_path / "am") as alertmanager:
+        prometheus = RealPrometheus(
+            prometheus_binary,
+            directory=tmp_path / "prometheus",
+            rules=[{"alert": "Watchdog", "expr": "vector(1)", "labels": {"severity": "critical"}}],
+            alertmanagers=[alertmanager.url],
+        )
+        async with prometheus:
+            await sevrouter.poll(lambda: _is_heard(sevrouter), "has heard nothing", within=30)
+            await alertmanager.kill()
+            call = await vendors.pagerduty.expect_call("SEV-1.*heartbeat prometheus", within=40)
+            message = await vendors.slack.expect_message("SEV-1.*heartbeat prometheus")
+            await alertmanager.start()
+            await vendors.pagerduty.expect_resolve(call.dedup_key, within=40)
+            await vendors.slack.expect_reply(message, "resolved")
+
+
+async def _is_heard(sevrouter: Sevrouter) -> bool:
+    return await _last_beat(sevrouter) > 0
 
 
 async def _last_beat(sevrouter: Sevrouter) -> float:
