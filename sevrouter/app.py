@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,11 +20,8 @@ from sevrouter.config import (
     IntegrationSettings,
     JiraSettings,
     PagerDutySettings,
-    PostgresSettings,
     PrometheusSettings,
     SlackSettings,
-    SqliteSettings,
-    StoreSettings,
     log_loaded,
 )
 from sevrouter.domain.delivery import INTEGRATIONS
@@ -33,6 +29,8 @@ from sevrouter.engine.asking import Asker
 from sevrouter.engine.deployments import DeploymentLog
 from sevrouter.engine.dispatcher import Dispatcher
 from sevrouter.engine.hearing import Hearing
+from sevrouter.engine.heartbeat_out import HeartbeatOut, Outgoing
+from sevrouter.engine.heartbeats import Heartbeats
 from sevrouter.engine.intake import Intake
 from sevrouter.engine.janitor import Janitor
 from sevrouter.engine.lane import Route
@@ -44,20 +42,20 @@ from sevrouter.ingest.deployments import DeploymentsHandler
 from sevrouter.ingest.webhook import Refused, WebhookHandler
 from sevrouter.notifiers import console, jira, pagerduty, slack
 from sevrouter.notifiers.http import Transport, open_transport
+from sevrouter.notifiers.ping import HttpPinger
+from sevrouter.opening import open_store
 from sevrouter.signals import Signals
 from sevrouter.sources import prometheus
 from sevrouter.store.errors import StoreError
-from sevrouter.store.sqlite import SqliteDatabase, SqliteStore, sqlite_version
+from sevrouter.store.sqlite import sqlite_version
 from sevrouter.telemetry.metrics import Metrics
 from sevrouter.web.operations import Operations
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from types import ModuleType
+    from collections.abc import Coroutine, Mapping
 
-    from sevrouter.store.connector import Connector
-    from sevrouter.store.database import Database
     from sevrouter.store.postgres import PostgresStore
+    from sevrouter.store.sqlite import SqliteStore
 
 log = structlog.get_logger()
 
@@ -84,64 +82,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def open_database(settings: StoreSettings, *, shadow: bool) -> Database:
-    """The database, for the command line; a shadow has one of its own. Raises StoreError."""
-    match settings.in_shadow() if shadow else settings:
-        case SqliteSettings(path):
-            return SqliteDatabase(path)
-        case PostgresSettings() as postgres:
-            database: Database = _postgres().PostgresDatabase(_connector(postgres))
-            return database
-        case other:
-            assert_never(other)
-
-
-def open_store(settings: StoreSettings, *, shadow: bool) -> SqliteStore | PostgresStore:
-    """Open the store; a shadow has one of its own. Raises StoreError."""
-    match settings.in_shadow() if shadow else settings:
-        case SqliteSettings(path):
-            return SqliteStore.open(path)
-        case PostgresSettings() as postgres:
-            store: PostgresStore = _postgres().PostgresStore.open(_connector(postgres))
-            return store
-        case other:
-            assert_never(other)
-
-
-def _postgres() -> ModuleType:
-    # Its driver is an extra, and takes time to import that one process with a file does not need.
-    try:
-        return importlib.import_module("sevrouter.store.postgres")
-    except ModuleNotFoundError as missing:
-        raise StoreError(f"PostgreSQL needs {missing.name}: pip install 'sevrouter[postgres]'") from missing
-
-
-def _connector(settings: PostgresSettings) -> Connector:
-    tls = settings.tls
-    connector: Connector = _postgres().Connector(
-        name=str(settings),
-        hosts=settings.hosts,
-        database=settings.database,
-        user=settings.user,
-        password=settings.password,
-        tls=tls
-        and _postgres().Tls(
-            verify=tls.mode != "require",
-            check_name=tls.mode == "verify-full",
-            ca_file=tls.ca_file,
-            cert_file=tls.cert_file,
-            key_file=tls.key_file,
-        ),
-        schema=settings.schema,
-        application_name=settings.application_name,
-        connect_timeout=settings.connect_timeout,
-        statement_timeout=settings.statement_timeout,
-        lock_timeout=settings.lock_timeout,
-    )
-    return connector
-
-
-async def serve(configuration: Configuration, options: Options) -> None:
+async def serve(configuration: Configuration, options: Options) -> None:  # noqa: PLR0915  one straight function
     """Run until SIGTERM or SIGINT. Raises StoreError or OSError where it cannot start."""
     async with AsyncExitStack() as stack:
         # First to come and last to go: a signal while we start or stop must not cut either short.
@@ -179,7 +120,24 @@ async def serve(configuration: Configuration, options: Options) -> None:
             heard=hearing.note,
         )
         sweep = Sweep(store, intake, clock=utc_now)
+        heartbeats = Heartbeats(
+            store,
+            lambda: keeper.configuration.routing,
+            metrics,
+            clock=utc_now,
+            lanes=dispatcher,
+            due=watcher.wake,
+        )
         janitor = Janitor(store, dispatcher, lambda: keeper.configuration.retention, clock=utc_now)
+        loops = (watcher, measurer, hearing, sweep, heartbeats, janitor)
+        heartbeat_out = HeartbeatOut(
+            store,
+            HttpPinger(await stack.enter_async_context(open_transport())),
+            metrics,
+            clock=utc_now,
+            outgoing=lambda: None if options.shadow else _outgoing(keeper.configuration),
+            rounds=lambda: [*(loop.rounds for loop in loops), *dispatcher.rounds],
+        )
 
         draining = asyncio.Event()
         webhook = WebhookHandler(
@@ -196,7 +154,9 @@ async def serve(configuration: Configuration, options: Options) -> None:
             dispatcher.route(_routes(new, transports, shadow=options.shadow))
             webhook.credentials, webhook.max_body = _credentials(new), new.webhook.max_body
             asker.source = None if new.prometheus is None else _source(new.prometheus, session)
-            metrics.show_config(new.hash)
+            metrics.show_config(new.hash, heartbeats=[each.name for each in new.routing.grader.heartbeats])
+            heartbeats.wake()
+            heartbeat_out.wake()
             if new.hash != keeper.configuration.hash:
                 sweep.begin()
 
@@ -211,11 +171,8 @@ async def serve(configuration: Configuration, options: Options) -> None:
             # comes to this before anything that a lane asks of it. Elsewhere the janitor looks for lost leases, and
             # looks again where the database is away just now.
             await dispatcher.rescue(everybody=True)
-        loops = [watcher.run(), measurer.run(), hearing.run(), sweep.run(), janitor.run(), keeper.watch()]
-        if (listening := store.listening(dispatcher.wake)) is not None:
-            loops.append(listening)
-        for loop in loops:
-            stack.push_async_callback(_cancelled, asyncio.create_task(loop))
+        runs = [*(loop.run() for loop in loops), heartbeat_out.run(), keeper.watch()]
+        _start(stack, *runs, store.listening(dispatcher.wake))
 
         server = web.Application()
         server.router.add_route("*", "/webhook", webhook.handle)
@@ -294,10 +251,21 @@ async def _listen(stack: AsyncExitStack, server: web.Application, options: Optio
         log.info("listening", host=address[0], port=address[1])
 
 
+def _start(stack: AsyncExitStack, *runs: Coroutine[None, None, None] | None) -> None:
+    for run in runs:
+        if run is not None:
+            stack.push_async_callback(_cancelled, asyncio.create_task(run))
+
+
 async def _cancelled(task: asyncio.Task[None]) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
+
+
+def _outgoing(configuration: Configuration) -> Outgoing | None:
+    settings = configuration.heartbeat_out
+    return None if settings is None else Outgoing(settings.url, settings.every)
 
 
 def _credentials(configuration: Configuration) -> Credentials:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sevrouter.domain.grading import Rule
+    from sevrouter.domain.heartbeat import Heartbeat
     from sevrouter.store.postgres import PostgresStore
     from sevrouter.store.sqlite import SqliteStore
 
@@ -76,10 +77,11 @@ def routing(
     stale_after: timedelta = timedelta(hours=24),
     horizon: timedelta = timedelta(hours=1),
     config_hash: str = CONFIG,
+    heartbeats: tuple[Heartbeat, ...] = (),
 ) -> Routing:
     """What decides: severity words, a share of customers, one system with an owner."""
     return Routing(
-        grader=Grader(rules, unmatched=unmatched),
+        grader=Grader(rules, unmatched=unmatched, heartbeats=heartbeats),
         incidents=replace(IncidentPolicy(), group_by=group_by),
         ownership=Ownership(
             (System("checkout", (parse_matcher('service="checkout"'),), "payments"),), default_owner=default_owner

@@ -108,6 +108,7 @@ def _as_json(alert: Alert, verdict: Verdict, routing: Routing) -> dict[str, Any]
         "labels": dict(alert.labels),
         "sev": sev_name(verdict.sev),
         "unsure": verdict.unsure,
+        "heartbeats": list(verdict.heartbeats),
         "reasons": [
             {
                 "rule": grade.rule,

@@ -7,12 +7,12 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sevrouter.app import open_database
 from sevrouter.commands import GOOD, NO
 from sevrouter.commands.terminal import CommandError, complain, load_config, say
 from sevrouter.domain.explanation import headline, reasons
 from sevrouter.domain.sev import sev_name
 from sevrouter.domain.text import one_line
+from sevrouter.opening import open_database
 from sevrouter.store.sqlite import SqliteDatabase
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sevrouter.app import open_database
 from sevrouter.commands import GOOD
 from sevrouter.commands.terminal import CommandError, config_path, load_config, say
 from sevrouter.config import PostgresSettings, SqliteSettings, StoreSettings
 from sevrouter.config.problem import FieldError
 from sevrouter.config.store_url import PostgresUrl, SqliteUrl, is_postgres, parse_store_url, postgres_url
+from sevrouter.opening import open_database
 from sevrouter.store.move import move as move_all
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from sevrouter.config.configuration import (
     Configuration,
     ConsoleSettings,
     Expected,
+    HeartbeatOutSettings,
     IntegrationSettings,
     JiraSettings,
     PagerDutySettings,
@@ -22,13 +23,15 @@ from sevrouter.config.configuration import (
     TlsSettings,
     WebhookSettings,
 )
-from sevrouter.config.connections import Auth, Console, Jira, PagerDuty, Prometheus, Slack, Webhook
+from sevrouter.config.connections import Auth, Console, HeartbeatOut, Jira, PagerDuty, Prometheus, Slack, Webhook
 from sevrouter.config.doubts import sorted_thresholds
+from sevrouter.config.references import default_name
 from sevrouter.config.secret import InlineSecret, Secret
 from sevrouter.config.store_url import PostgresUrl, SqliteUrl, is_local
 from sevrouter.domain.alert import Alert
 from sevrouter.domain.grading import Fixed, Grader, Graduated, Mapped
 from sevrouter.domain.grading import Rule as GradingRule
+from sevrouter.domain.heartbeat import Heartbeat
 from sevrouter.domain.incident import IncidentPolicy
 from sevrouter.domain.measure import Measure as AlertMeasure
 from sevrouter.domain.measure import Source
@@ -71,6 +74,7 @@ def assemble(
         people=people,
         integrations=_integrations(root, open_file),
         prometheus=None if root.prometheus is None else _prometheus(root.prometheus, open_file),
+        heartbeat_out=None if root.heartbeat_out is None else _heartbeat_out(root.heartbeat_out, open_file),
         store=_store(root.store, path.parent, open_password),
         retention=root.history.retention,
         webhook=_webhook(root.webhook, open_file),
@@ -82,7 +86,11 @@ def assemble(
 def _routing(root: schema.Root, config_hash: str) -> Routing:
     incidents = root.incidents
     return Routing(
-        grader=Grader([_rule(rule) for rule in root.rules], unmatched=root.unmatched),
+        grader=Grader(
+            [_rule(rule) for rule in root.rules],
+            unmatched=root.unmatched,
+            heartbeats=list(map(_heartbeat, root.heartbeats)),
+        ),
         incidents=IncidentPolicy(incidents.group_by, incidents.resolve_after, incidents.reopen_within),
         ownership=Ownership(
             tuple(System(each.name, each.matchers, each.owner) for each in root.systems), root.default_owner
@@ -94,6 +102,17 @@ def _routing(root: schema.Root, config_hash: str) -> Routing:
         horizon=root.forecast.horizon,
         outage_after=UNSURE_AFTER if root.prometheus is None else root.prometheus.unsure_after,
         config_hash=config_hash,
+    )
+
+
+def _heartbeat(heartbeat: schema.Heartbeat) -> Heartbeat:
+    name = heartbeat.name if heartbeat.name is not None else default_name(heartbeat.matchers)
+    return Heartbeat(
+        name=name,
+        matchers=heartbeat.matchers,
+        every=heartbeat.every,
+        grace=heartbeat.grace,
+        missed=heartbeat.missed,
     )
 
 
@@ -212,6 +231,10 @@ def _prometheus(prometheus: Prometheus, open_file: OpenFile) -> PrometheusSettin
         password=_secret(basic.password_file, basic.password, open_file) if basic else None,
         timeout=prometheus.timeout,
     )
+
+
+def _heartbeat_out(out: HeartbeatOut, open_file: OpenFile) -> HeartbeatOutSettings:
+    return HeartbeatOutSettings(url=_secret(out.url_file, out.url, open_file), every=out.every)
 
 
 def _store(store: Store, base: Path, open_password: OpenFile) -> StoreSettings:

@@ -31,13 +31,16 @@ _SCALES = ("thresholds", "values")
 class SecretField:
     """A secret of a section: the key that names a file (or files), and the key that holds it inline.
 
-    `type` is that of the integrations that have it."""
+    `type` is that of the integrations that have it. `is_address`: it is one, and may always stand inline: that it is
+    in the file is no more than anybody would expect.
+    """
 
     section: tuple[str, ...]
     file: str
     inline: str
     type: str | None = None
     required: bool = True
+    is_address: bool = False
 
 
 SECRETS = (
@@ -47,6 +50,7 @@ SECRETS = (
     SecretField(("integrations", "jira"), "token_file", "token", "jira"),
     SecretField(("prometheus",), "bearer_token_file", "bearer_token", required=False),
     SecretField(("prometheus", "basic"), "password_file", "password"),
+    SecretField(("heartbeat_out",), "url_file", "url", is_address=True),
     SecretField(("store",), "password_file", "password", required=False),
     SecretField(("webhook", "auth"), "bearer_token_files", "bearer_tokens", required=False),
     SecretField(("webhook", "auth", "basic"), "password_files", "passwords"),
@@ -151,10 +155,11 @@ def _secret(document: Document, secret: SecretField) -> Iterator[Problem]:
         if secret.inline in section and secret.file in section:
             message = f"{secret.file} and {secret.inline} exclude each other"
             yield document.problem((*steps, secret.inline), message, at_key=True)
-        elif secret.inline in section and not allowed:
+        elif secret.inline in section and not (allowed or secret.is_address):
             hint = f"put it into a file and write {secret.file}, or set allow_inline_secrets: true"
             yield document.problem(
                 (*steps, secret.inline), "a secret in the configuration itself is refused", hint=hint, at_key=True
             )
         elif secret.required and secret.inline not in section and secret.file not in section:
-            yield document.problem((*steps, secret.file), "is missing", at_key=True)
+            hint = f"or {secret.inline}" if secret.is_address else ""
+            yield document.problem((*steps, secret.file), "is missing", hint=hint, at_key=True)

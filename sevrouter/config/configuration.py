@@ -68,6 +68,14 @@ class PrometheusSettings:
     timeout: timedelta
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeartbeatOutSettings:
+    """An address to ask for every so often, so that who keeps it knows that we live. It is a secret."""
+
+    url: Secret
+    every: timedelta
+
+
 @dataclass(frozen=True, slots=True)
 class SqliteSettings:
     """Keeps incidents in one file, for one process."""
@@ -179,6 +187,7 @@ class Configuration:
     people: Mapping[str, Person]
     integrations: Mapping[str, IntegrationSettings]
     prometheus: PrometheusSettings | None
+    heartbeat_out: HeartbeatOutSettings | None
     store: StoreSettings
     retention: timedelta
     webhook: WebhookSettings

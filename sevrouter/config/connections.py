@@ -15,11 +15,13 @@ from sevrouter.config.fields import (
     Duration,
     InlineSecrets,
     InlineSecretText,
+    Interval,
     JiraProject,
     OneWord,
     Patience,
     Retention,
     SecretFiles,
+    SecretUrl,
     Section,
     Size,
     Text,
@@ -165,6 +167,22 @@ class Prometheus(Section):
     unsure_after: Duration = Field(
         timedelta(minutes=1),
         description="A duration. Default: 1m. How long nothing may be answered before that is an incident of its own.",
+    )
+
+
+class HeartbeatOut(Section):
+    """An outside monitor that is told, by a GET of its address, that we live; it notices when that stops."""
+
+    url_file: Text | None = Field(
+        None, description="A file that holds the address. Required, or `url`; read again when it changes."
+    )
+    url: SecretUrl | None = Field(
+        None,
+        description="The address itself, http(s). Default: none. It is shown nowhere: with many services, who "
+        "knows it can use it.",
+    )
+    every: Interval = Field(
+        timedelta(seconds=30), description="A duration, from 1s to 1h. Default: 30s. How often the address is asked."
     )
 
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from sevrouter.config.problem import Level, Problem, Steps
 from sevrouter.domain.delivery import CALL
-from sevrouter.domain.labels import Matcher, MatchOp
+from sevrouter.domain.labels import Matcher, MatchOp, all_match
 from sevrouter.domain.measure import Threshold, parse_threshold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sevrouter.config.document import Document
-    from sevrouter.config.schema import Root, Rule
+    from sevrouter.config.schema import Heartbeat, Root, Rule
     from sevrouter.domain.sev import Sev
 
 _UPWARD = {">", ">="}
@@ -38,6 +38,8 @@ def _doubts(root: Root) -> Iterator[Doubt]:
     for index, system in enumerate(root.systems):
         yield from _never(("systems", index), system.matchers)
         yield from _mixed(("systems", index), system.matchers, root.incidents.group_by)
+    for index, heartbeat in enumerate(root.heartbeats):
+        yield from _heartbeat(("heartbeats", index), heartbeat, root)
     yield from _unheard(root)
     if root.store.lock_timeout >= root.store.statement_timeout:
         message = f"is never reached: a statement is ended after {root.store.statement_timeout.total_seconds():g}s"
@@ -55,6 +57,16 @@ def _rule(steps: Steps, rule: Rule) -> Iterator[Doubt]:
         if shadow is not None:
             message = f"is never reached: whatever is {lesser.text} is {shadow.text}, which is {shadow.sev}"
             yield (*steps, "thresholds", str(lesser.sev)), message, ""
+
+
+def _heartbeat(steps: Steps, heartbeat: Heartbeat, root: Root) -> Iterator[Doubt]:
+    yield from _never(steps, heartbeat.matchers)
+    if all_match(heartbeat.matchers, {}):
+        message = "are met by alerts that have none of these labels: they would be beats, and no incidents"
+        yield (*steps, "matchers"), message, 'name what has to keep arriving: alertname="Watchdog"'
+    if not root.responses.get(heartbeat.missed):
+        message = f"{heartbeat.missed} has no response: nobody would be told that it stays away"
+        yield (*steps, "missed"), message, f"add {heartbeat.missed} to responses"
 
 
 def sorted_thresholds(rule: Rule) -> tuple[Threshold, ...]:

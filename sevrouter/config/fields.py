@@ -233,6 +233,19 @@ def _url(value: str) -> str:
     return value
 
 
+def is_url(value: str) -> bool:
+    """Whether a text is an address as it may stand in a field."""
+    try:
+        return _url(value) == value
+    except FieldError:
+        return False
+
+
+def _secret_url(value: SecretStr) -> SecretStr:
+    _url(value.get_secret_value())
+    return value
+
+
 def _inline_secret(value: SecretStr) -> SecretStr:
     try:
         checked_secret(value.get_secret_value().encode())
@@ -287,6 +300,9 @@ WholeOrQuery = Annotated[
 ]
 Number = Annotated[float, PlainValidator(_finite), _words("^[-+0-9.eE]+$")]
 HowMany = Annotated[int, BeforeValidator(_how_many), _words("^[0-9]+$")]
+Period = Annotated[
+    Duration, _at_least(timedelta(seconds=1), "a second (1s)"), _at_most(timedelta(days=1), "a day (1d)")
+]
 Window = Annotated[Duration, _at_most(timedelta(days=1), "a day (1d)")]
 Size = Annotated[int, BeforeValidator(_size), _words("^[0-9]+ ?(B|[kKMG]B|[KMG]iB)?$")]
 Url = Annotated[Text, AfterValidator(_url)]
@@ -301,5 +317,6 @@ TlsMode = Annotated[
 ]
 OneWord = Annotated[Text, AfterValidator(_one_word)]
 InlineSecretText = Annotated[SecretStr, AfterValidator(_inline_secret)]
+SecretUrl = Annotated[SecretStr, AfterValidator(_secret_url)]
 InlineSecrets = Annotated[tuple[InlineSecretText, ...], NOT_EMPTY]
 SecretFiles = Annotated[tuple[Text, ...], NOT_EMPTY]

@@ -15,6 +15,7 @@ from sevrouter.config.certificates import check_certificates
 from sevrouter.config.choices import SECRETS, check_choices
 from sevrouter.config.document import EACH, Document, parse
 from sevrouter.config.doubts import find_doubts
+from sevrouter.config.fields import is_url
 from sevrouter.config.payloads import check_payloads
 from sevrouter.config.problem import ConfigurationError, Problem, Steps, in_order
 from sevrouter.config.references import check_references, find_nowhere_to_go
@@ -105,6 +106,8 @@ def _open_secrets(document: Document, base: Path, opened: dict[str, Secret]) -> 
             for steps, name in document.find(*pattern):
                 if isinstance(name, str) and name.strip() and name not in opened:
                     yield from _open(document, steps, base / name, opened)
+                    if secret.is_address and name in opened and not is_url(opened[name]()):
+                        yield document.problem(steps, "the file named here holds no http(s) address")
 
 
 def _open(document: Document, steps: Steps, file: Path, opened: dict[str, Secret]) -> Iterator[Problem]:

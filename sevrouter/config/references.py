@@ -5,14 +5,19 @@ Checked on what is written, so that an undefined team is reported in the same ru
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from sevrouter.config.document import EACH, Document, Tree
 from sevrouter.config.problem import Level, Problem, did_you_mean
 from sevrouter.domain.delivery import INTEGRATIONS
+from sevrouter.domain.labels import MatcherError, parse_matcher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from sevrouter.config.problem import Steps
+    from sevrouter.domain.labels import Matcher
 
 # Where a name is used, the section whose keys define it, and what it is called.
 _REFERENCES = (
@@ -31,7 +36,8 @@ def check_references(document: Document) -> Iterator[Problem]:
     yield from _responses(document)
     yield from _readings(document)
     for pattern, noun in _UNIQUE:
-        yield from _twice(document, pattern, noun)
+        yield from _twice(document, document.find(*pattern), noun)
+    yield from _twice(document, _heartbeats(document), "heartbeat")
 
 
 def find_nowhere_to_go(document: Document) -> Iterator[Problem]:
@@ -89,9 +95,28 @@ def _responses(document: Document) -> Iterator[Problem]:
             yield document.problem(steps, f"there is no integration {name!r}", hint=did_you_mean(name, INTEGRATIONS))
 
 
-def _twice(document: Document, pattern: tuple[str, ...], noun: str) -> Iterator[Problem]:
+def default_name(matchers: Iterable[Matcher]) -> str:
+    """What a heartbeat is called that has no name."""
+    return ", ".join(map(str, matchers))
+
+
+def _heartbeats(document: Document) -> Iterator[tuple[Steps, Tree]]:
+    """The names of heartbeats, those included that come of their matchers."""
+    for steps, heartbeat in document.find("heartbeats", EACH):
+        if not isinstance(heartbeat, dict):
+            continue
+        matchers = heartbeat.get("matchers")
+        if "name" in heartbeat:
+            yield (*steps, "name"), heartbeat["name"]
+        elif isinstance(matchers, list):
+            # Those that cannot be read are reported elsewhere.
+            with suppress(MatcherError):
+                yield (*steps, "matchers"), default_name(parse_matcher(str(each)) for each in matchers)
+
+
+def _twice(document: Document, names: Iterable[tuple[Steps, Tree]], noun: str) -> Iterator[Problem]:
     seen: set[str] = set()
-    for steps, name in document.find(*pattern):
+    for steps, name in names:
         if not isinstance(name, str):
             continue
         if name in seen:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from sevrouter.config.connections import Delivery, History, Integrations, Prometheus, Webhook
+from sevrouter.config.connections import Delivery, HeartbeatOut, History, Integrations, Prometheus, Webhook
 from sevrouter.config.fields import (
     NOT_EMPTY,
     Bound,
@@ -21,6 +21,7 @@ from sevrouter.config.fields import (
     MatcherText,
     NumberOrNone,
     OneWord,
+    Period,
     Phone,
     Section,
     SevName,
@@ -114,6 +115,22 @@ class Incidents(Section):
         description="A duration. Default: 24h. An open incident of which nothing was heard for so long is marked "
         "stale, and stays open: longer than Alertmanager's `repeat_interval`. 0s turns that off.",
     )
+
+
+class Heartbeat(Section):
+    """An alert that has to keep arriving (`Watchdog`). It is no incident; that it stays away is one."""
+
+    name: Text | None = Field(None, description="Unique. Default: its matchers. Its incident is called by it.")
+    matchers: Annotated[tuple[MatcherText, ...], NOT_EMPTY] = Field(
+        description="Conditions as in a rule. Required. A firing alert that meets them is a beat, and no incident."
+    )
+    every: Period = Field(
+        description="A duration, from 1s to 1d. Required. How often it has to arrive: no less often than it is sent."
+    )
+    grace: Window = Field(
+        timedelta(minutes=1), description="A duration, at most 1d. Default: 1m. How late it may be beyond that."
+    )
+    missed: SevName = Field(description="How bad it is that it stays away. Required. SEV-1 (worst) to SEV-5.")
 
 
 class Deployments(Section):
@@ -231,6 +248,10 @@ class Root(Section):
         Deployments(), description="What is said of recent deployments. Default: as its field says."
     )
     forecast: Forecast = Field(Forecast(), description="What is looked for ahead. Default: as its field says.")
+    heartbeats: tuple[Heartbeat, ...] = Field((), description="Alerts that have to keep arriving. Default: none.")
+    heartbeat_out: HeartbeatOut | None = Field(
+        None, description="An outside monitor that is told that we live. Default: none."
+    )
     systems: tuple[System, ...] = Field(
         (), description="What is affected, and whose it is; the first match counts. Default: none."
     )

@@ -13,13 +13,14 @@ from msgspec import Struct
 from sevrouter.domain.labels import Matcher, MatchOp, all_match
 from sevrouter.domain.measure import Measure, Problem, Reading, Source, Threshold, shown
 from sevrouter.domain.sev import Sev, sev_name, worst
-from sevrouter.domain.text import one_line
+from sevrouter.domain.text import duration_text, one_line
 from sevrouter.domain.timed import Watched, templates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sevrouter.domain.alert import Alert
+    from sevrouter.domain.heartbeat import Heartbeat
 
 # Cases (values of what rules look at) whose verdict is remembered; a busy Alertmanager repeats the
 # same ones for hours.
@@ -45,6 +46,8 @@ class GradeReason(enum.Enum):
     RULES_DISAGREE = "rules_disagree"
     UNMATCHED = "unmatched"
     UNREADABLE_WEBHOOK = "unreadable_webhook"
+    HEARTBEAT = "heartbeat"
+    HEARTBEAT_MISSED = "heartbeat_missed"
 
 
 class Grade(Struct, frozen=True, kw_only=True, gc=False):
@@ -59,16 +62,18 @@ class Grade(Struct, frozen=True, kw_only=True, gc=False):
     unsure: bool = False
 
 
-class Verdict(Struct, frozen=True, gc=False):
+class Verdict(Struct, frozen=True, gc=False, omit_defaults=True):
     """How bad an alert is, and every grade that says so, the worst first.
 
-    `watched`: a rule with a timed measure matches too, and what it gives is not in here.
+    `watched`: a rule with a timed measure matches too, and what it gives is not in here. `heartbeats` are the names of
+    those that it is a beat of.
     """
 
     sev: Sev | None
     unsure: bool
     grades: tuple[Grade, ...]
     watched: bool = False
+    heartbeats: tuple[str, ...] = ()
 
     @property
     def is_unmatched(self) -> bool:
@@ -117,9 +122,13 @@ class Rule:
 
 
 class Grader:
-    """Grades alerts by a set of rules. Holds no state but what it remembers to be quick."""
+    """Grades alerts by a set of rules. Holds no state but what it remembers to be quick.
 
-    def __init__(self, rules: Sequence[Rule], *, unmatched: Sev) -> None:
+    What is a beat of one of the `heartbeats` is no incident, whatever rules say of it.
+    """
+
+    def __init__(self, rules: Sequence[Rule], *, unmatched: Sev, heartbeats: Sequence[Heartbeat] = ()) -> None:
+        self.heartbeats = tuple(heartbeats)
         self._unmatched = unmatched
         self._rules = tuple(rules)
         self._indexed: dict[str, dict[str, list[int]]] = {}
@@ -128,6 +137,7 @@ class Grader:
             self._index(number, rule)
         # What no rule looks at changes no verdict, so that a thousand pods are one case.
         looked_at = {each for rule in self._rules for each in _looks_at(rule)}
+        looked_at |= {(Source.LABEL, each.name) for heartbeat in self.heartbeats for each in heartbeat.matchers}
         self._labels, self._annotations, self._values = (
             tuple(sorted(name for source, name in looked_at if source is wanted))
             for wanted in (Source.LABEL, Source.ANNOTATION, Source.VALUE)
@@ -184,9 +194,16 @@ class Grader:
 
     def watched(self, alert: Alert) -> list[tuple[str, Watched]]:
         """The rules with a timed measure that match, by name."""
+        if self._beats(alert):
+            return []
         return [(rule.name, rule.scale) for rule in self.rules_for(alert) if isinstance(rule.scale, Watched)]
 
+    def _beats(self, alert: Alert) -> list[Heartbeat]:
+        return [each for each in self.heartbeats if each.is_met_by(alert.labels)]
+
     def _verdict(self, alert: Alert) -> Verdict:
+        if beats := self._beats(alert):
+            return Verdict(None, False, tuple(map(_beat, beats)), heartbeats=tuple(each.name for each in beats))
         grades = [_grade(rule, alert, self._unmatched) for rule in self.rules_for(alert)]
         return verdict_of(grades) if grades else verdict_of([_unmatched(self._unmatched)])
 
@@ -208,25 +225,10 @@ def _looks_at(rule: Rule) -> list[tuple[Source, str]]:
     return names
 
 
-def unreadable_webhook(unmatched: Sev, why: str) -> Verdict:
-    """The verdict on a webhook that could not be read: nobody knows what was in it."""
-    grade = Grade(
-        rule="(unreadable webhook)",
-        sev=unmatched,
-        reason=GradeReason.UNREADABLE_WEBHOOK,
-        why=why,
-        unsure=True,
-    )
-    return Verdict(unmatched, unsure=True, grades=(grade,))
-
-
-def cannot_measure(sev: Sev) -> Verdict:
-    """The verdict on a Prometheus that answers nothing: what it would say may be as bad as this."""
-    grade = Grade(
-        rule="(cannot measure)", sev=sev, reason=GradeReason.NO_DATA, unsure=True,
-        why=f"no query is answered: unsure, so the worst that one could say, {sev}",
-    )  # fmt: skip
-    return Verdict(sev, unsure=True, grades=(grade,))
+def _beat(heartbeat: Heartbeat) -> Grade:
+    every, grace = duration_text(heartbeat.every), duration_text(heartbeat.grace)
+    why = f"a heartbeat: it has to keep arriving, every {every}; missing for {grace} more it is {heartbeat.missed}"
+    return Grade(rule=f"(heartbeat {heartbeat.name})", sev=None, reason=GradeReason.HEARTBEAT, why=why)
 
 
 def _worst_first(grade: Grade) -> tuple[float, bool]:

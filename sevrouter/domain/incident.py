@@ -357,7 +357,7 @@ def _counted(
         record = each.record
         fired = record is not None and record.status is AlertStatus.FIRING and record.incident_id is not None
         before.setdefault(each.alert.digest, fired)
-        if id(each) in joined or each.change in (Change.FIRED, Change.RESOLVED):
+        if id(each) in joined or each.change in (Change.FIRED, Change.RESOLVED, Change.LEFT):
             after[each.alert.digest] = each
     started = [each for digest, each in after.items() if id(each) in joined and not before[digest]]
     ended = [each for digest, each in after.items() if id(each) not in joined and before[digest]]

@@ -22,7 +22,7 @@ class Change(enum.Enum):
 
     What `moves` concerns the alert's incident; what is `kept` is written to its record and history. `CONTENT` is a
     change of annotations or values, and of nothing that follows from them. `MEASURED` did not come by a webhook: a
-    timed measure was read.
+    timed measure was read. `LEFT`: it fires on, and is no part of its incident any more.
     """
 
     moves: bool
@@ -32,6 +32,7 @@ class Change(enum.Enum):
     CHANGED = ("changed", True, True)
     CONTENT = ("content", False, True)
     RESOLVED = ("resolved", True, True)
+    LEFT = ("left", True, True)
     DUPLICATE = ("duplicate", False, False)
     STALE_FIRING = ("stale_firing", False, False)
     STALE_RESOLVED = ("stale_resolved", False, False)

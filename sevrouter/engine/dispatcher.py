@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sevrouter.engine.ports import Clock, StorePort, TransactionPort
+    from sevrouter.engine.rounds import Rounds
     from sevrouter.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
@@ -53,6 +54,11 @@ class Dispatcher:
         for name in [each for each in self._lanes if each not in routes]:
             log.warning("integration_removed", integration=name)
             self._lanes.pop(name).stop()
+
+    @property
+    def rounds(self) -> list[Rounds]:
+        """Those of every lane."""
+        return [lane.rounds for lane in self._lanes.values()]
 
     def takes(self, integration: str) -> bool:
         """Whether a new delivery would be sent at once; may be asked in any thread."""

@@ -28,7 +28,7 @@ def entry(
     if verdict is not None:
         sev, unsure = verdict.sev, verdict.unsure
     if before is not None and observation.change is not Change.FIRED:
-        mine = before.incident_id
+        mine = None if observation.change is Change.LEFT else before.incident_id
         # Replicas of Prometheus start an alert at slightly different times; the episode only moves forward.
         starts_at = max(starts_at, before.starts_at) if fires else starts_at
     if fires and sev is not None and mine is None:

@@ -37,7 +37,8 @@ class Hearing:
         self._wake_integrations = wake
         self._heard: dict[int, datetime] = {}
         self._next_at: datetime | None = None
-        self.timer = Timer("hearing", self.listen, clock=clock)
+        self._timer = Timer("hearing", self.listen, clock=clock)
+        self.rounds = self._timer.rounds
 
     def note(self, incidents: Iterable[int]) -> None:
         """Something was heard of these just now."""
@@ -46,7 +47,7 @@ class Hearing:
 
     async def run(self) -> None:
         """Listen, until cancelled."""
-        await self.timer.run()
+        await self._timer.run()
 
     async def listen(self) -> datetime:
         """Write what was heard, and say what has been silent for too long, where it is time for that."""

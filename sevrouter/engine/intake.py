@@ -100,6 +100,9 @@ class Intake:
             if record is None or not is_graded(record, routing):
                 return None
             tally.repeated(record)
+        if routing.grader.heartbeats and any(each.heartbeats for each in tally.verdicts):
+            # A beat is news, though its alert is not.
+            return None
         return tally
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from sevrouter.engine.ports import NotStoredError
+from sevrouter.engine.rounds import Rounds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +37,7 @@ class Janitor:
         self._dispatcher = dispatcher
         self._retention = retention
         self._clock = clock
+        self.rounds = Rounds("janitor", clock=clock)
 
     async def run(self) -> None:
         """Tidy until cancelled."""
@@ -46,6 +48,7 @@ class Janitor:
                 await self._dispatcher.give_up_orphans()
                 if rounds % int(FORGET_EVERY / RESCUE_EVERY) == 0:
                     await self.forget()
+                self.rounds.came()
             except Exception as error:
                 # A traceback helps to find a mistake of ours, and that the store is away is none.
                 is_ours = not isinstance(error, NotStoredError)
@@ -59,6 +62,8 @@ class Janitor:
         total = 0
         while gone := await self._store.write(lambda tx: tx.retention.forget(before, most=TOGETHER)):
             total += gone
+            # After a long pause there may be hours of it to do, and it does get on.
+            self.rounds.came()
             await asyncio.sleep(PAUSE)
         if total:
             log.info("history_forgotten", rows=total, before=before.isoformat())

@@ -27,6 +27,7 @@ from sevrouter.domain.incident import Fact
 from sevrouter.engine.lease import Lease, is_young, lease_until
 from sevrouter.engine.ports import Notifier
 from sevrouter.engine.recording import Recording, about, entry_of
+from sevrouter.engine.rounds import Rounds
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -96,6 +97,7 @@ class Lane:
         self._handed: deque[tuple[Delivery, datetime]] = deque()
         # Whether the outbox holds nothing for this lane, as far as we know.
         self._is_quiet = False
+        self.rounds = Rounds(f"lane-{name}", clock=clock)
 
     def wake(self) -> None:
         """Look at the outbox now."""
@@ -139,6 +141,7 @@ class Lane:
             try:
                 sleep = await self._turn()
                 self._failing = False
+                self.rounds.came()
             except Exception as error:  # noqa: BLE001  a lane must outlive whatever its store does
                 self._complain(error)
             await self._rest(sleep)

@@ -6,14 +6,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sevrouter.domain.alert import AlertStatus
-from sevrouter.domain.grading import cannot_measure
 from sevrouter.domain.measuring import Subject
-from sevrouter.domain.observation import Observation, observe
 from sevrouter.domain.outlook import Outlook
+from sevrouter.domain.own import cannot_measure
 from sevrouter.domain.review import queries, review
 from sevrouter.engine.asking import Answers
 from sevrouter.engine.lease import Lease
 from sevrouter.engine.outage import Outage
+from sevrouter.engine.own import observe_own, own_key
 from sevrouter.engine.taking import Taking
 from sevrouter.engine.tally import Tally
 from sevrouter.engine.timer import Timer
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from sevrouter.domain.alert import Alert, AlertRecord
     from sevrouter.domain.incident import Incident
+    from sevrouter.domain.observation import Observation
     from sevrouter.domain.promql import QueryAnswer, QueryProblem
     from sevrouter.domain.routing import Routing
     from sevrouter.engine.asking import Asker
@@ -61,6 +62,7 @@ class Measurer:
         self._due = due
         self._outage = Outage()
         self._timer = Timer("measurer", self.measure_due, clock=clock)
+        self.rounds = self._timer.rounds
 
     def wake(self) -> None:
         """There is a new due time."""
@@ -142,19 +144,15 @@ class _Work:
         self._problems, self._outlooks = [], {}
         for watch in tx.watches.held(self._claimed):
             observations += self._review(tx, watch)
-        taking = Taking(tx, self._routing, self._now, {}, self._takes, self._lease)
+        keys: dict[bytes, str] = {}
         if self._own is not None:
-            observations += self._observe_own(tx, self._own)
-        is_news = observations or self._outlooks
-        return (taking.measured(observations, self._outlooks) if is_news else Tally()), self._problems
-
-    def _observe_own(self, tx: TransactionPort, alert: Alert) -> Sequence[Observation]:
-        record = tx.alerts.records([alert.digest]).get(alert.digest)
-        if record is None and alert.status is AlertStatus.RESOLVED:
-            return ()
-        verdict = None if alert.status is AlertStatus.RESOLVED else cannot_measure(self._routing.grader.worst_measured)
-        change = observe(record, alert, verdict, received_at=self._now)
-        return [Observation(change, alert, record, verdict)] if change.moves else ()
+            verdict = cannot_measure(self._routing.grader.worst_measured)
+            observations += observe_own(tx, [(self._own, verdict)], now=self._now)
+            keys = {self._own.digest: own_key(self._own)}
+        if not observations and not self._outlooks:
+            return Tally(), self._problems
+        taking = Taking(tx, self._routing, self._now, keys, self._takes, self._lease)
+        return taking.measured(observations, self._outlooks), self._problems
 
     def _review(self, tx: TransactionPort, watch: Watch) -> Sequence[Observation]:
         subjects = self._subjects(tx, watch)

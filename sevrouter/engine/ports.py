@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sevrouter.domain.alert import Alert, AlertRecord, HistoryEntry
     from sevrouter.domain.delivery import Delivery, DeliveryState, NewDelivery, Outcome, OutcomeReason, Sibling
     from sevrouter.domain.deployment import Deployment
+    from sevrouter.domain.heartbeat import Ping, Pulse
     from sevrouter.domain.incident import Incident, TimelineEntry
     from sevrouter.domain.promql import QueryAnswer
     from sevrouter.domain.routing import Routing
@@ -58,6 +59,14 @@ class Source(Protocol):
 
     async def ask(self, query: str) -> QueryAnswer:
         """Ask one query and say what came of it."""
+        ...
+
+
+class Pinger(Protocol):
+    """Asks for an address, so that who keeps it knows that we live. Never raises for an expected failure."""
+
+    async def ping(self, url: Callable[[], str]) -> tuple[Ping, str]:
+        """Ask once; what came of it, and a detail that tells nothing of the address."""
         ...
 
 
@@ -213,6 +222,16 @@ class DeploymentsPort(Protocol):
     def recent(self, *, since: datetime, until: datetime) -> Mapping[str, Sequence[Deployment]]: ...
 
 
+class HeartbeatsPort(Protocol):
+    """When heartbeats were last heard."""
+
+    def put(self, pulses: Mapping[str, Pulse]) -> None: ...
+
+    def known(self, *, hold: bool = False) -> Mapping[str, Pulse]: ...
+
+    def forget(self, names: Collection[str]) -> None: ...
+
+
 class QuarantinePort(Protocol):
     """What could not be read."""
 
@@ -241,9 +260,13 @@ class TransactionPort(Protocol):
     @property
     def deployments(self) -> DeploymentsPort: ...
     @property
+    def heartbeats(self) -> HeartbeatsPort: ...
+    @property
     def quarantine(self) -> QuarantinePort: ...
     @property
     def retention(self) -> RetentionPort: ...
+
+    def touch(self) -> None: ...
 
 
 class StorePort(Protocol):

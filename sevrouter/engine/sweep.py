@@ -34,6 +34,7 @@ class Sweep:
         self._round = 0
         self._graded = 0
         self._timer = Timer("sweep", self.sweep, clock=clock)
+        self.rounds = self._timer.rounds
 
     def begin(self) -> None:
         """Grade all of it (again): another configuration is in force from now on."""

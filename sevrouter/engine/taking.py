@@ -9,10 +9,11 @@ from msgspec.structs import replace
 
 from sevrouter.domain.alert import Alert, AlertRecord, AlertStatus, HistoryEntry
 from sevrouter.domain.delivery import NewDelivery
-from sevrouter.domain.grading import unreadable_webhook
+from sevrouter.domain.heartbeat import beat
 from sevrouter.domain.incident import Fold, Incident, IncidentPolicy, Opening, TimelineEntry, fold
 from sevrouter.domain.observation import Change, Observation, observe
 from sevrouter.domain.outlook import Outlook, look
+from sevrouter.domain.own import unreadable_webhook
 from sevrouter.domain.plan import Planned, notice, plan
 from sevrouter.engine.deployments import suspecting
 from sevrouter.engine.entries import content_entry, entry, is_watched, placed_entry
@@ -90,6 +91,10 @@ class Taking:
         if webhook.quarantined is not None:
             observations.append(self._unreadable(webhook.quarantined[0]))
         self._carry_out(observations)
+        if self._routing.grader.heartbeats:
+            # Whatever fires is a beat: that it came late, or twice, says nothing against whoever sent it.
+            beats = {name for verdict in self._tally.verdicts for name in verdict.heartbeats}
+            self._tx.heartbeats.put(dict.fromkeys(beats, beat(self._now)))
         return self._tally
 
     def measured(self, observations: Sequence[Observation], outlooks: Mapping[int, Outlook] | None = None) -> Tally:
@@ -172,6 +177,9 @@ class Taking:
             if record is not None and is_watched(verdict) and record.watch_id is None:
                 # The configuration watches it since it was last heard of.
                 change = Change.CHANGED if change in (Change.CONTENT, Change.DUPLICATE) else change
+            if change is Change.CHANGED and verdict is not None and verdict.heartbeats:
+                # It became a heartbeat, by the configuration, and is no incident any more.
+                change = Change.LEFT
             if change is Change.CONTENT:
                 assert record is not None
                 assert verdict is not None

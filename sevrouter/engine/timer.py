@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from sevrouter.engine.ports import NotStoredError
+from sevrouter.engine.rounds import Rounds
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -32,6 +33,7 @@ class Timer:
         self._clock = clock
         self._wake = asyncio.Event()
         self._failing = False
+        self.rounds = Rounds(name, clock=clock)
 
     def wake(self) -> None:
         """There is a new due time."""
@@ -44,6 +46,7 @@ class Timer:
             try:
                 sleep = self._until(await self._step())
                 self._failing = False
+                self.rounds.came()
             except Exception as error:
                 if not self._failing:
                     # A traceback helps to find a mistake of ours, and that the store is away is none.

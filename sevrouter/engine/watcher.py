@@ -30,6 +30,7 @@ class Watcher:
         self._clock = clock
         self._wake_integrations = wake
         self._timer = Timer("watcher", self.settle_due, clock=clock)
+        self.rounds = self._timer.rounds
 
     def wake(self) -> None:
         """There is a new due time."""

@@ -188,7 +188,8 @@ deployments = Table(
 heartbeats = Table(
     "heartbeats", metadata,
     Column("name", Text, primary_key=True),
-    Column("beat_at", Moment, nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("beat_at", Moment),
     Column("listened_at", Moment, nullable=False),
 )  # fmt: skip
 

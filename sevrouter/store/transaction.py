@@ -9,6 +9,7 @@ from sqlalchemy import delete, func, insert, select
 from sevrouter.store.alerts import Alerts
 from sevrouter.store.deployments import Deployments
 from sevrouter.store.firing import Firing
+from sevrouter.store.heartbeats import Heartbeats
 from sevrouter.store.incidents import Incidents
 from sevrouter.store.outbox import Outbox
 from sevrouter.store.quarantine import Quarantine
@@ -42,6 +43,7 @@ class Transaction:
         self.firing = Firing(connection, self.flush)
         self.watches = Watches(connection, self.flush)
         self.deployments = Deployments(connection)
+        self.heartbeats = Heartbeats(connection)
         self.quarantine = Quarantine(connection)
 
     @property
@@ -73,6 +75,7 @@ class Transaction:
 
     def flush(self) -> None:
         """Write what waits, the same order in every replica. Raises ConflictError where another was quicker."""
+        self.heartbeats.flush()
         self._alerts.flush()
         self._incidents.flush()
         self._outbox.flush()

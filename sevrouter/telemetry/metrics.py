@@ -13,13 +13,14 @@ from prometheus_client.process_collector import ProcessCollector
 from sevrouter import __version__
 from sevrouter.domain.alert import AlertStatus
 from sevrouter.domain.delivery import INTEGRATIONS, LaneCounts
+from sevrouter.domain.heartbeat import Ping
 from sevrouter.domain.incident import IncidentState
 from sevrouter.domain.promql import QueryProblem
 from sevrouter.domain.sev import Sev, sev_name
 from sevrouter.telemetry.logs import lost_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
 OUTCOMES = ("delivered", "retry", "unknown", "rejected", "expired", "superseded", "shadowed")
@@ -87,6 +88,17 @@ class Metrics:
             "sevrouter_unreadable_measures", "Queries that began to give no number, by why.", ["reason"],
             registry=registry,
         )  # fmt: skip
+        self.missing_heartbeats = Gauge(
+            "sevrouter_heartbeats_missing", "Heartbeats that stay away now.", registry=registry
+        )
+        self.last_beat = Gauge(
+            "sevrouter_heartbeat_last_beat_timestamp_seconds", "When a heartbeat last came; 0 where it never did.",
+            ["heartbeat"], registry=registry,
+        )  # fmt: skip
+        self.pings = Counter(
+            "sevrouter_heartbeat_out_pings", "Pings of an outside monitor, and what came of them.", ["outcome"],
+            registry=registry,
+        )  # fmt: skip
         self.reload_successful = Gauge(
             "sevrouter_config_last_reload_successful", "1 while the last (re)load of the configuration succeeded.",
             registry=registry,
@@ -96,6 +108,8 @@ class Metrics:
             "sevrouter_build_info", "The versions that run.", ["version", "python", "sqlite"], registry=registry
         )
         self._build = build
+        # Those that are configured: no alert can add one.
+        self._heartbeats: set[str] = set()
         lost = Gauge("sevrouter_log_lines_lost", "How often the log could not be written.", registry=registry)
         lost.set_function(lost_lines)
         self._initialise()
@@ -117,6 +131,8 @@ class Metrics:
         }
         for problem in QueryProblem:
             self.unreadable_measures.labels(problem.value)
+        for ping in Ping:
+            self.pings.labels(ping.value)
         for name in INTEGRATIONS:
             self.latency.labels(name)
             self.pending.labels(name)
@@ -134,12 +150,28 @@ class Metrics:
         """The series of why a query gives no number."""
         return self.unreadable_measures.labels(problem.value)
 
+    def ping(self, ping: Ping) -> Counter:
+        """The series of what came of a ping."""
+        return self.pings.labels(ping.value)
+
+    def show_heartbeats(self, beats: Mapping[str, datetime | None], *, missing: int) -> None:
+        """Show when each heartbeat that is configured last came, and how many stay away."""
+        for name in self._heartbeats - beats.keys():
+            self.last_beat.remove(name)
+        self._heartbeats = {*beats}
+        for name, at in beats.items():
+            self.last_beat.labels(name).set(0 if at is None else at.timestamp())
+        self.missing_heartbeats.set(missing)
+
     def show_build(self, *, sqlite: str) -> None:
         """Show the versions that run."""
         self._build.labels(__version__, platform.python_version(), sqlite).set(1)
 
-    def show_config(self, config_hash: str) -> None:
-        """Show the configuration in force, and no other."""
+    def show_config(self, config_hash: str, *, heartbeats: Iterable[str] = ()) -> None:
+        """Show the configuration in force, and no other; its heartbeats are there before they are looked at."""
+        for name in heartbeats:
+            self.last_beat.labels(name)
+            self._heartbeats.add(name)
         self.config.clear()
         self.config.labels(config_hash).set(1)
 

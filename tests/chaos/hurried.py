@@ -11,7 +11,7 @@ import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sevrouter import app, cli
+from sevrouter import cli, opening
 from sevrouter.domain.backoff import Schedule
 from sevrouter.engine import janitor, lease
 from sevrouter.notifiers import http, jira
@@ -47,12 +47,12 @@ def introduce(name: str) -> None:
 
 def go_through(host: str, port: int) -> None:
     """Reach the database by a proxy of this replica's own, though all replicas have the same configuration."""
-    connector = app._connector
+    connector = opening._connector
 
     def through(settings: PostgresSettings) -> Connector:
         return dataclasses.replace(connector(settings), hosts=((host, port),))
 
-    app._connector = through
+    opening._connector = through
 
 
 if __name__ == "__main__":

@@ -145,6 +145,18 @@ def test_exactly_as_many_as_are_told_leave_no_more(sevrouter: Command, config: P
     ]  # fmt: skip
 
 
+def test_a_heartbeat_says_that_it_has_to_keep_arriving(sevrouter: Command, config: Path) -> None:
+    waited_for = "heartbeats: [{matchers: ['alertname=\"Watchdog\"'], every: 5m, missed: SEV-1}]\n"
+    config.write_text(CONFIG + waited_for)
+    ended = sevrouter("explain", "alertname=Watchdog", "severity=critical", "--expect", "none")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("none  ")
+    assert "a heartbeat: it has to keep arriving, every 5m; missing for 1m more it is SEV-1" in ended.out
+    assert "response: none" in ended.out
+    (explained,) = json.loads(sevrouter("explain", "--json", "alertname=Watchdog").out)
+    assert (explained["sev"], explained["heartbeats"]) == ("none", ['alertname="Watchdog"'])
+
+
 def test_the_contract_of_json(sevrouter: Command, config: Path) -> None:
     ended = sevrouter(
         "explain", "--json", "severity=critical", "service=checkout", "slo=availability", "-a",
@@ -178,6 +190,7 @@ def test_the_contract_of_json(sevrouter: Command, config: Path) -> None:
             {"rule": "severity label", "sev": "SEV-2", "matches": True, "unmet": [], "not_crossed": None},
             {"rule": "customers affected", "sev": "SEV-1", "matches": True, "unmet": [], "not_crossed": None},
         ],
+        "heartbeats": [],
         "ahead": [],
         "asks": [],
         "incident": load(config).routing.incidents.dedup_key(labels),

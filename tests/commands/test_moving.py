@@ -53,8 +53,6 @@ async def _be_busy(path: Path) -> None:
     await stage.deployed("2.14.0")
     await stage.push(DOWN)
     await stage.push(BUG, quarantined=("no JSON", b"\0\xff"))
-    beat = "INSERT INTO heartbeats (name, beat_at, listened_at) VALUES ('watchdog', 1, 2)"
-    await stage.store.write(lambda tx: tx.alerts._connection.execute(text(beat)))
     await stage.push(over(BUG))
     await stage.forward(minutes=5)
     stage.call.expect(OPENED, OPENED)  # for what could not be read, too
@@ -70,6 +68,7 @@ async def _be_busy(path: Path) -> None:
         (full,) = (each for each in tx.outbox.heads("call", now=now, most=9) if "Full" in each.notice.title)
         tx.outbox.begin([replace(full, lease="lost")], until=now + timedelta(seconds=60))
         tx.watches.ensure(["00ff"], at=now + timedelta(hours=1))
+        tx.heartbeats.put({"prometheus": beat(now)})
         # As an older version wrote it.
         tx.alerts._connection.execute(text("UPDATE alerts SET generator_url = 'a' || char(0) || 'b' WHERE id = 1"))
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from sevrouter.domain.alert import Alert, AlertRecord, AlertStatus
 from sevrouter.domain.delivery import CALL, Delivery, DeliveryState, Notice, NoticeKind, Sibling
 from sevrouter.domain.grading import Fixed, Grade, GradeReason, Graduated, Mapped, Rule, Verdict
+from sevrouter.domain.heartbeat import Heartbeat
 from sevrouter.domain.incident import Evidence, Incident, IncidentState, Opening
 from sevrouter.domain.labels import parse_matcher
 from sevrouter.domain.measure import Measure, Source, parse_threshold
@@ -84,6 +85,23 @@ def watched(
     """A rule with a timed measure."""
     thresholds = tuple(parse_threshold(sev, text) for sev, text in bounds.items())
     return Rule(name, tuple(map(parse_matcher, matchers)), Watched(measure, thresholds, every))
+
+
+def heartbeat(
+    name: str = "prometheus",
+    *matchers: str,
+    every: float = 5,
+    grace: float = 1,
+    missed: Sev = Sev.SEV_1,
+) -> Heartbeat:
+    """A heartbeat (by default the Watchdog's); times are in minutes."""
+    return Heartbeat(
+        name=name,
+        matchers=tuple(map(parse_matcher, matchers or ('alertname="Watchdog"',))),
+        every=timedelta(minutes=every),
+        grace=timedelta(minutes=grace),
+        missed=missed,
+    )
 
 
 def verdict(sev: Sev | None = Sev.SEV_2, *, unsure: bool = False, rule: str = "a rule") -> Verdict:

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from sevrouter.domain import grading
 from sevrouter.domain.alert import Alert
-from sevrouter.domain.grading import Fixed, Grader, GradeReason, Graduated, Mapped, Rule, unreadable_webhook
+from sevrouter.domain.grading import Fixed, Grader, GradeReason, Graduated, Mapped, Rule
 from sevrouter.domain.labels import Matcher, MatchOp, all_match, matcher
 from sevrouter.domain.measure import Measure, Source, parse_threshold
+from sevrouter.domain.own import unreadable_webhook
 from sevrouter.domain.sev import Sev, worst
 from tests.domain.building import NOW, by_number, by_word, firing, fixed
 

@@ -16,6 +16,7 @@ from sevrouter.engine.asking import Asker
 from sevrouter.engine.deployments import DeploymentLog, Report
 from sevrouter.engine.dispatcher import Dispatcher
 from sevrouter.engine.hearing import Hearing
+from sevrouter.engine.heartbeats import Heartbeats
 from sevrouter.engine.intake import Intake, Unread, Webhook
 from sevrouter.engine.lane import Route
 from sevrouter.engine.measurer import Measurer
@@ -163,6 +164,14 @@ class Stage:
             heard=self.hearing.note,
         )
         self.sweep = Sweep(store, self.intake, clock=self.clock)
+        self.heartbeats = Heartbeats(
+            store,
+            lambda: self.routing,
+            self.metrics,
+            clock=self.clock,
+            lanes=self.dispatcher,
+            due=self.watcher.wake,
+        )
         self.deployments = DeploymentLog(store, lambda: self.routing, self.metrics)
 
     @property
@@ -198,6 +207,7 @@ class Stage:
         await self.watcher.settle_due()
         await self.measurer.measure_due()
         await self.hearing.listen()
+        await self.heartbeats.look()
         await self.idle()
 
     async def reload(self, routing: Routing) -> None:
@@ -206,6 +216,13 @@ class Stage:
         self.sweep.begin()
         await self.sweep.sweep()
         await self.idle()
+
+    async def listen(self, *, minutes: float) -> None:
+        """Let time pass while somebody listens to heartbeats."""
+        for _ in range(round(minutes * 4)):
+            self.clock.forward(seconds=15)
+            await self.heartbeats.look()
+        await self.forward()
 
     async def idle(self, *names: str) -> None:
         """Return once these lanes (all that are open) have nothing due and nothing under way."""

@@ -43,6 +43,10 @@ CLOSED: dict[str, dict[str, set[str]]] = {
             "too_many",
         }
     },
+    "sevrouter_heartbeats_missing": {},
+    "sevrouter_heartbeat_out_pings_total": {
+        "outcome": {"sent", "refused", "timed_out", "unreachable", "no_address", "withheld"}
+    },
     "sevrouter_incidents": {"sev": SEVS, "state": {"triggered", "acknowledged", "resolved"}},
     "sevrouter_deliveries_total": {"integration": INTEGRATIONS, "outcome": OUTCOMES},
     "sevrouter_delivery_latency_seconds_count": {"integration": INTEGRATIONS},
@@ -74,6 +78,19 @@ def test_a_metric_is_at_zero_from_the_start_for_every_value_of_its_labels(name: 
     assert set(series.values()) == {0.0}
     for position, key in enumerate(sorted(labels)):
         assert {values[position] for values in series} == labels[key]
+
+
+def test_only_the_heartbeats_that_are_configured_are_shown() -> None:
+    metrics, name = Metrics(), "sevrouter_heartbeat_last_beat_timestamp_seconds"
+    assert samples(metrics, name) == {}
+    metrics.show_config("one", heartbeats=["a", "b"])
+    assert samples(metrics, name) == {("a",): 0, ("b",): 0}
+    metrics.show_heartbeats({"a": at(1), "b": None}, missing=1)
+    metrics.show_config("two", heartbeats=["a", "c"])
+    assert samples(metrics, name) == {("a",): at(1).timestamp(), ("b",): 0, ("c",): 0}
+    metrics.show_heartbeats({"a": at(1), "c": None}, missing=0)
+    assert samples(metrics, name) == {("a",): at(1).timestamp(), ("c",): 0}
+    assert samples(metrics, "sevrouter_heartbeats_missing") == {(): 0}
 
 
 def test_every_metric_of_ours_is_listed_here() -> None:

@@ -9,10 +9,12 @@ ALTER TABLE incidents ADD COLUMN stale_since BIGINT;
 -- Whether an Alertmanager that is asked has ever shown it: of what others send, it says nothing by showing it not.
 ALTER TABLE alert_states ADD COLUMN seen_there BOOLEAN NOT NULL DEFAULT FALSE;
 
--- When each heartbeat was last heard, and until when somebody listened: what nobody could hear is not missing.
+-- Since when each heartbeat is waited for, when it was last heard (if ever), and until when somebody listened: what
+-- nobody could hear is not missing.
 CREATE TABLE heartbeats (
   name TEXT PRIMARY KEY,
-  beat_at BIGINT NOT NULL,
+  since BIGINT NOT NULL,
+  beat_at BIGINT,
   listened_at BIGINT NOT NULL
 );
 
