@@ -82,8 +82,8 @@ def test_one_that_nobody_knows_yet_is_waited_for_from_now_on() -> None:
 
 
 def test_that_somebody_listens_is_written_down_only_every_now_and_then() -> None:
-    assert listened(beat(NOW), at(0.1)).listened_at == at(0.1)
-    often, seldom = seen(beat(NOW), 0.1), seen(beat(NOW), LISTEN_EVERY.total_seconds() / 60)
+    assert listened(beat(NOW), at(0.05)).listened_at == at(0.05)
+    often, seldom = seen(beat(NOW), 0.05), seen(beat(NOW), LISTEN_EVERY.total_seconds() / 60)
     assert (often.is_idle, seldom.is_idle) == (True, False)
     assert seldom.pulses["prometheus"].since == NOW
 
