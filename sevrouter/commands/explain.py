@@ -121,7 +121,7 @@ def _as_json(alert: Alert, verdict: Verdict, routing: Routing) -> dict[str, Any]
         ],
         "considered": [_considered_json(each) for each in consider(routing.grader, alert)],
         "ahead": [_ahead_json(each, routing) for each in ahead(routing.grader, alert)],
-        "asks": queries(routing.grader, [alert]),
+        "asks": list(queries(routing.grader, [alert])),
         "incident": routing.incidents.dedup_key(alert.labels),
         "owner": routing.ownership.of(alert.labels).owner,
     }

@@ -11,6 +11,7 @@ from msgspec import Struct
 from sevrouter.domain.alert import Alert, AlertRecord, AlertStatus
 from sevrouter.domain.grading import Grade, GradeReason, Verdict
 from sevrouter.domain.heartbeat import Heartbeat, Pulse, listened
+from sevrouter.domain.own import HEARTBEAT_MISSING
 from sevrouter.domain.text import duration_text, one_line
 
 # How often is written down that somebody listens: a restart of up to 25 s is told from a silence to the second.
@@ -46,7 +47,7 @@ class Look(Struct, frozen=True, kw_only=True, gc=False):
 
 def labels_of(name: str) -> dict[str, str]:
     """The labels of the alert that sevrouter raises itself while a heartbeat is missing."""
-    return {"alertname": "SevrouterHeartbeatMissing", "heartbeat": name, "job": "sevrouter"}
+    return HEARTBEAT_MISSING | {"heartbeat": name}
 
 
 def look(heartbeats: Sequence[Heartbeat], known: Known, now: datetime) -> Look:

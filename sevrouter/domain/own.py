@@ -1,4 +1,4 @@
-"""How bad the alerts are that sevrouter raises itself: no rule is asked about them."""
+"""The alerts that sevrouter raises itself: how they are told from others, and how bad they are. No rule is asked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,21 @@ from typing import TYPE_CHECKING
 from sevrouter.domain.grading import Grade, GradeReason, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sevrouter.domain.sev import Sev
+
+JOB = {"job": "sevrouter"}
+UNREADABLE = {"alertname": "SevrouterWebhookUnreadable"} | JOB
+CANNOT_MEASURE = {"alertname": "SevrouterCannotMeasure"} | JOB
+HEARTBEAT_MISSING = {"alertname": "SevrouterHeartbeatMissing"} | JOB
+# By name, because a Prometheus that watches us has alerts of the same kind, which are as good as any.
+_NAMES = frozenset(each["alertname"] for each in (UNREADABLE, CANNOT_MEASURE, HEARTBEAT_MISSING))
+
+
+def is_own(labels: Mapping[str, str]) -> bool:
+    """Whether an alert is one that we raise ourselves: nobody else sends it, and nobody else ends it."""
+    return labels.get("alertname") in _NAMES and labels.get("job") == JOB["job"]
 
 
 def unreadable_webhook(unmatched: Sev, why: str) -> Verdict:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from sevrouter.domain.foresight import Foreseen
 from sevrouter.domain.grading import GradeReason, verdict_of
-from sevrouter.domain.measuring import Reader, Subject, crossed_at
+from sevrouter.domain.measuring import EVERY, Reader, Subject, crossed_at
 from sevrouter.domain.observation import Change, Observation
 from sevrouter.domain.promql import QueryAnswer, QueryProblem
 from sevrouter.domain.readings import Readings
@@ -46,16 +47,16 @@ class Review(Struct, frozen=True, gc=False):
     why: str = ""
 
 
-def queries(grader: Grader, alerts: Iterable[Alert]) -> list[str]:
-    """What has to be asked to review these alerts."""
-    found: dict[str, None] = {}
+def queries(grader: Grader, alerts: Iterable[Alert]) -> dict[str, timedelta]:
+    """What has to be asked to review these alerts, and how often at the most."""
+    found: dict[str, timedelta] = {}
     for alert in alerts:
         for _, scale in grader.watched(alert):
             for template in templates(scale.measure):
-                query = template.render(alert.labels)
+                query, every = template.render(alert.labels), scale.every or EVERY
                 if isinstance(query, str):
-                    found[query] = None
-    return list(found)[:MOST_QUERIES]
+                    found[query] = min(every, found.get(query, every))
+    return dict(islice(found.items(), MOST_QUERIES))
 
 
 def review(

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from sevrouter.domain.promql import QueryAnswer, QueryProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
 
     from sevrouter.engine.ports import Clock, Source
 
 # Queries under way at once: Prometheus itself runs no more than 20.
 TOGETHER = 8
-# How long an answer is good for somebody else; what is read more often than this is asked each time.
-GOOD_FOR = timedelta(seconds=5)
+# How long an answer is good for somebody else, and as a share of how often it is to be asked: what is read together,
+# or by many that begin at about the same time, is asked once.
+GOOD_FOR, GOOD_SHARE = timedelta(seconds=5), 0.5
 # How long nothing is asked once nobody answers, so that what needs no query does not wait for those that hang.
 PAUSE = timedelta(seconds=15)
 # Seconds that all queries may take together, and the probe after them: what they are asked for must be written before
@@ -50,13 +50,17 @@ class Asker:
         self._outage: tuple[datetime, QueryAnswer] | None = None
         self._places = asyncio.Semaphore(TOGETHER)
 
-    async def ask(self, queries: Iterable[str]) -> Answers:
-        """The answers to queries, each asked once; what is not answered in time has timed out."""
-        wanted, now = list(dict.fromkeys(queries)), self._clock()
+    async def ask(self, wanted: Mapping[str, timedelta]) -> Answers:
+        """The answers to queries, each asked once; what is not answered in time has timed out.
+
+        With each stands how often it is to be asked at the most.
+        """
+        now = self._clock()
         if self._outage is not None and now - self._outage[0] < PAUSE:
             return Answers(outage=self._outage[1])
         self._answers = {query: known for query, known in self._answers.items() if now - known[0] < GOOD_FOR}
-        await asyncio.gather(*(self._ask(query) for query in wanted if query not in self._answers))
+        old = [query for query, every in wanted.items() if not self._is_good(query, every, now)]
+        await asyncio.gather(*map(self._ask, old))
         answers = {query: self._answers[query][1] for query in wanted}
         outage = await self.probe() if all(each.problem in _NOT_ANSWERED for each in answers.values()) else None
         return Answers(answers) if outage is None else Answers(outage=outage)
@@ -67,6 +71,10 @@ class Asker:
         is_away = answer.problem in _NOT_ANSWERED
         self._outage = (self._clock(), answer) if is_away else None
         return answer if is_away else None
+
+    def _is_good(self, query: str, every: timedelta, now: datetime) -> bool:
+        known = self._answers.get(query)
+        return known is not None and now - known[0] < min(GOOD_FOR, GOOD_SHARE * every)
 
     async def _ask(self, query: str) -> None:
         answer = await self._answer(query, ASK_WITHIN)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sevrouter.domain.own import is_own
 from sevrouter.engine.lease import Lease
 from sevrouter.engine.taking import Taking, is_graded
 from sevrouter.engine.tally import Tally, report_facts
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
     from datetime import datetime
 
-    from sevrouter.domain.alert import Alert
     from sevrouter.domain.routing import Routing
     from sevrouter.engine.ports import Clock, CurrentRouting, Lanes, StorePort, TransactionPort
     from sevrouter.telemetry.metrics import Metrics
@@ -159,10 +159,5 @@ class _Anew:
 
     def __call__(self, tx: TransactionPort) -> Tally:
         # Read again: a webhook of the same transaction may have ended them, or told something newer of them.
-        alerts = [each for each in tx.firing.alerts(self._ids) if not _is_ours(each)]
+        alerts = [each for each in tx.firing.alerts(self._ids) if not is_own(each.labels)]
         return Taking(tx, self._routing, self._now, {}, self._takes, self._lease).graded_anew(alerts)
-
-
-def _is_ours(alert: Alert) -> bool:
-    """Whether sevrouter has raised it itself, which no rule grades."""
-    return alert.labels.get("job") == "sevrouter" and alert.labels.get("alertname", "").startswith("Sevrouter")

@@ -87,7 +87,10 @@ class Measurer:
     async def _measure(self, claimed: Sequence[Watch], now: datetime) -> None:
         firing = await self._store.read(lambda tx: tx.watches.firing([each.id for each in claimed]))
         grader = self._routing().grader
-        wanted = [query for alerts in firing.values() for query in queries(grader, alerts)]
+        wanted: dict[str, timedelta] = {}
+        for alerts in firing.values():
+            for query, every in queries(grader, alerts).items():
+                wanted[query] = min(every, wanted.get(query, every))
         # In an outage what was read last stands, and the incident of our own says so.
         answers = await self._asker.ask(wanted) if wanted else Answers()
         own = self._noted(answers.outage, now) if wanted else None

@@ -6,14 +6,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sevrouter.domain.alert import Alert, AlertStatus
+from sevrouter.domain.own import CANNOT_MEASURE
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from sevrouter.domain.promql import QueryAnswer
 
-# The labels of the alert that sevrouter raises itself while no query is answered.
-LABELS = {"alertname": "SevrouterCannotMeasure", "job": "sevrouter"}
 # How often is looked whether it is over, also where nothing is left to be asked; and whether one is open that this
 # process knows nothing of: who raised it may be gone.
 SOON, SELDOM = timedelta(seconds=30), timedelta(minutes=5)
@@ -43,9 +42,9 @@ class Outage:
             if now - self._since < unsure_after:
                 return None
             summary = f"sevrouter cannot measure: no query is answered ({outage.detail})"
-            return Alert(labels=LABELS, annotations={"summary": summary}, starts_at=self._since)
+            return Alert(labels=CANNOT_MEASURE, annotations={"summary": summary}, starts_at=self._since)
         self._since = None
         if self._said_over_at is not None and now - self._said_over_at < SELDOM:
             return None
         self._said_over_at = now
-        return Alert(labels=LABELS, status=AlertStatus.RESOLVED, starts_at=now, ends_at=now)
+        return Alert(labels=CANNOT_MEASURE, status=AlertStatus.RESOLVED, starts_at=now, ends_at=now)

@@ -13,7 +13,7 @@ from sevrouter.domain.heartbeat import beat
 from sevrouter.domain.incident import Fold, Incident, IncidentPolicy, Opening, TimelineEntry, fold
 from sevrouter.domain.observation import Change, Observation, observe
 from sevrouter.domain.outlook import Outlook, look
-from sevrouter.domain.own import unreadable_webhook
+from sevrouter.domain.own import UNREADABLE, unreadable_webhook
 from sevrouter.domain.plan import Planned, notice, plan
 from sevrouter.engine.deployments import suspecting
 from sevrouter.engine.entries import content_entry, entry, is_watched, placed_entry
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from sevrouter.domain.routing import Routing
     from sevrouter.engine.ports import TransactionPort
     from sevrouter.engine.webhook import Webhook
-
-# The labels of the alert that sevrouter raises itself when it is sent something that it cannot read.
-UNREADABLE_LABELS = {"alertname": "SevrouterWebhookUnreadable", "job": "sevrouter"}
 
 
 @dataclass(slots=True)
@@ -203,7 +200,7 @@ class Taking:
 
     def _unreadable(self, reason: str) -> Observation:
         alert = Alert(
-            labels=UNREADABLE_LABELS,
+            labels=UNREADABLE,
             annotations={"summary": f"a webhook could not be read: {reason}"},
             starts_at=self._now,
         )

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from sqlalchemy import text
 
 from sevrouter.domain.delivery import OutcomeReason, Rejected
+from sevrouter.domain.heartbeat import beat
 from sevrouter.store.migrate import all_migrations
 from sevrouter.store.postgres import PostgresDatabase, PostgresStore
 from sevrouter.store.sqlite import SqliteDatabase, SqliteStore

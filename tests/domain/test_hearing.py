@@ -6,9 +6,11 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
+from sevrouter.domain.alert import Alert
 from sevrouter.domain.hearing import heard, missed
 from sevrouter.domain.incident import HEARD_EVERY, Fact, Fold, Incident, IncidentPolicy, IncidentState, fold
 from sevrouter.domain.observation import Change
+from sevrouter.domain.own import CANNOT_MEASURE
 from tests.domain.building import CONFIG, OPENING, at, firing, incident, observation, record_of
 
 DAY = timedelta(days=1)
@@ -47,6 +49,14 @@ def test_what_is_over_is_not_stale() -> None:
     over = incident(state=IncidentState.RESOLVED, resolved_at=at(0))
     assert missed(over, now=at(MINUTES), stale_after=DAY) == Fold(over)
     assert heard(over, at(5), now=at(5)) == Fold(over)
+
+
+def test_what_we_raised_ourselves_is_never_stale_and_what_only_looks_like_it_is() -> None:
+    own = incident(alert=Alert(labels=CANNOT_MEASURE, starts_at=at(0)))
+    later = missed(own, now=at(MINUTES), stale_after=DAY)
+    assert later == Fold(replace(own, heard_at=at(MINUTES))), "so that nobody looks at it again and again"
+    watched = incident(alert=Alert(labels={"alertname": "SevrouterDown", "job": "sevrouter"}, starts_at=at(0)))
+    assert missed(watched, now=at(MINUTES), stale_after=DAY).has(Fact.STALE)
 
 
 def test_what_is_heard_of_later_counts_from_then() -> None:

@@ -52,7 +52,7 @@ def test_it_says_what_of_what() -> None:
 
 def test_both_queries_are_asked() -> None:
     grader = Grader([watched("share", Ratio(FAILED, ALL), BOUNDS)], unmatched=Sev.SEV_2)
-    assert queries(grader, [subject().alert]) == ['failed{job="edge"}', 'all{job="edge"}']
+    assert list(queries(grader, [subject().alert])) == ['failed{job="edge"}', 'all{job="edge"}']
 
 
 def test_a_count_may_be_a_share_of_what_a_query_gives() -> None:
