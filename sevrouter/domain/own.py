@@ -43,3 +43,9 @@ def cannot_measure(sev: Sev) -> Verdict:
         why=f"no query is answered: unsure, so the worst that one could say, {sev}",
     )  # fmt: skip
     return Verdict(sev, unsure=True, grades=(grade,))
+
+
+def not_answered_yet() -> Verdict:
+    """The verdict on a Prometheus that answers nothing, but may have stumbled only."""
+    grade = Grade(rule="(cannot measure)", sev=None, reason=GradeReason.WATCHED, why="no query is answered just now")
+    return Verdict(None, unsure=False, grades=(grade,))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sevrouter.domain.alert import AlertStatus
 from sevrouter.domain.measuring import Subject
 from sevrouter.domain.outlook import Outlook
-from sevrouter.domain.own import cannot_measure
+from sevrouter.domain.own import cannot_measure, not_answered_yet
 from sevrouter.domain.review import queries, review
 from sevrouter.engine.asking import Answers
 from sevrouter.engine.lease import Lease
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sevrouter.domain.alert import Alert, AlertRecord
+    from sevrouter.domain.grading import Verdict
     from sevrouter.domain.incident import Incident
     from sevrouter.domain.observation import Observation
     from sevrouter.domain.promql import QueryAnswer, QueryProblem
@@ -81,7 +82,7 @@ class Measurer:
             await self._measure(claimed, now)
             next_at = await self._store.read(lambda tx: tx.watches.next_due_at())
         elif self._asker.source is not None and self._outage.is_due(now):
-            await self._carry_out((), {}, self._noted(await self._asker.probe(), now), now)
+            await self._carry_out((), {}, self._outage.note(await self._asker.probe(), now), now)
         return next_at
 
     async def _measure(self, claimed: Sequence[Watch], now: datetime) -> None:
@@ -93,11 +94,8 @@ class Measurer:
                 wanted[query] = min(every, wanted.get(query, every))
         # In an outage what was read last stands, and the incident of our own says so.
         answers = await self._asker.ask(wanted) if wanted else Answers()
-        own = self._noted(answers.outage, now) if wanted else None
+        own = self._outage.note(answers.outage, now) if wanted else None
         await self._carry_out(claimed, answers.by_query, own, now)
-
-    def _noted(self, outage: QueryAnswer | None, now: datetime) -> Alert | None:
-        return self._outage.note(outage, now, unsure_after=self._routing().outage_after)
 
     async def _carry_out(
         self, claimed: Sequence[Watch], answers: Mapping[str, QueryAnswer], own: Alert | None, now: datetime
@@ -149,13 +147,22 @@ class _Work:
             observations += self._review(tx, watch)
         keys: dict[bytes, str] = {}
         if self._own is not None:
-            verdict = cannot_measure(self._routing.grader.worst_measured)
-            observations += observe_own(tx, [(self._own, verdict)], now=self._now)
+            observations += observe_own(tx, [(self._own, self._verdict_on(tx, self._own))], now=self._now)
             keys = {self._own.digest: own_key(self._own)}
         if not observations and not self._outlooks:
             return Tally(), self._problems
         taking = Taking(tx, self._routing, self._now, keys, self._takes, self._lease)
         return taking.measured(observations, self._outlooks), self._problems
+
+    def _verdict_on(self, tx: TransactionPort, own: Alert) -> Verdict:
+        """How bad it is that nobody answers: nothing for a while, which began when a process before us saw it begin."""
+        known = tx.alerts.records([own.digest]).get(own.digest)
+        since = own.starts_at
+        if known is not None and known.status is AlertStatus.FIRING:
+            since = min(since, known.starts_at)
+        if self._now - since < self._routing.outage_after:
+            return not_answered_yet()
+        return cannot_measure(self._routing.grader.worst_measured)
 
     def _review(self, tx: TransactionPort, watch: Watch) -> Sequence[Observation]:
         subjects = self._subjects(tx, watch)

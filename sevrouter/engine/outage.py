@@ -31,16 +31,14 @@ class Outage:
         every = SELDOM if self._since is None else SOON
         return self._looked_at is None or now - self._looked_at >= every
 
-    def note(self, outage: QueryAnswer | None, now: datetime, *, unsure_after: timedelta) -> Alert | None:
+    def note(self, outage: QueryAnswer | None, now: datetime) -> Alert | None:
         """Take note of why nobody answers, if so; returns the alert of our own that there is to take, if any.
 
-        There is one once it has been so for `unsure_after`.
+        How long it has to last before it is an incident is not known here: that wait has to outlive this process.
         """
         self._looked_at = now
         if outage is not None:
             self._since, self._said_over_at = self._since or now, None
-            if now - self._since < unsure_after:
-                return None
             summary = f"sevrouter cannot measure: no query is answered ({outage.detail})"
             return Alert(labels=CANNOT_MEASURE, annotations={"summary": summary}, starts_at=self._since)
         self._since = None

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from sevrouter.domain.own import CANNOT_MEASURE
 from sevrouter.domain.promql import QueryAnswer, QueryProblem, Series
-from sevrouter.domain.timed import UNSURE_AFTER
 from sevrouter.engine import asking
 from sevrouter.engine.asking import GOOD_FOR, PAUSE, PROBE, TOGETHER, Answers, Asker
 from sevrouter.engine.outage import SELDOM, SOON, Outage
@@ -120,26 +119,27 @@ async def test_what_is_not_answered_in_time_holds_nobody_up(monkeypatch: pytest.
     assert (answers["hangs"].problem, answers["a"].problem) == (QueryProblem.TIMED_OUT, None)
 
 
-def test_an_outage_is_told_after_a_while_and_its_end_at_once() -> None:
+def test_an_outage_is_told_since_when_it_lasts_and_its_end_at_once() -> None:
     outage = Outage()
-    assert outage.note(AWAY, at(0), unsure_after=UNSURE_AFTER) is None
-    assert outage.note(AWAY, at(0.9), unsure_after=UNSURE_AFTER) is None
-    raised = outage.note(AWAY, at(1), unsure_after=UNSURE_AFTER)
-    assert raised is not None
-    assert (raised.labels, raised.starts_at, raised.status.value) == (CANNOT_MEASURE, at(0), "firing")
-    assert "no route" in raised.annotations["summary"]
-    over = outage.note(None, at(2), unsure_after=UNSURE_AFTER)
+    for minute in (0, 0.9, 5):
+        raised = outage.note(AWAY, at(minute))
+        assert raised is not None
+        assert (raised.labels, raised.starts_at, raised.status.value) == (CANNOT_MEASURE, at(0), "firing")
+        assert "no route" in raised.annotations["summary"]
+    over = outage.note(None, at(6))
     assert over is not None
-    assert (over.status.value, over.digest) == ("resolved", raised.digest)
-    assert outage.note(None, at(3), unsure_after=UNSURE_AFTER) is None
-    assert outage.note(None, at(7), unsure_after=UNSURE_AFTER) is not None, "another replica may have told of one"
-    assert outage.note(AWAY, at(8), unsure_after=UNSURE_AFTER) is None, "the next one begins anew"
+    assert (over.status.value, over.labels) == ("resolved", CANNOT_MEASURE)
+    assert outage.note(None, at(7)) is None
+    assert outage.note(None, at(11)) is not None, "another replica may have told of one"
+    again = outage.note(AWAY, at(12))
+    assert again is not None
+    assert again.starts_at == at(12), "the next one begins anew"
 
 
 def test_somebody_looks_soon_while_it_lasts_and_seldom_else() -> None:
     outage = Outage()
     assert outage.is_due(at(0)), "what a process before this one has told of may be over"
-    outage.note(None, at(0), unsure_after=UNSURE_AFTER)
+    outage.note(None, at(0))
     assert (outage.is_due(at(0) + SOON), outage.is_due(at(0) + SELDOM)) == (False, True)
-    outage.note(AWAY, at(0), unsure_after=UNSURE_AFTER)
+    outage.note(AWAY, at(0))
     assert outage.is_due(at(0) + SOON)

@@ -215,6 +215,38 @@ async def test_a_prometheus_that_is_away_is_one_incident_and_not_one_for_each(st
     assert [(row["sev"], row["state"]) for row in rows] == [(3, "resolved"), (1, "resolved")]
 
 
+AWAY = {WEB: QueryProblem.AWAY, PROBE: QueryProblem.AWAY}
+
+
+async def test_a_restart_in_the_middle_of_an_outage_loses_no_time(stage: Stage) -> None:
+    stage.routing = routing(rules=(*RULES, LEFT))
+    stage.prometheus.gives[WEB] = 3
+    await stage.push(missing())
+    await stage.forward()
+    stage.prometheus.gives |= AWAY
+    await stage.forward(minutes=2)
+    stage.nothing_unexpected()
+    await stage.forward(seconds=40)
+    stage.restart()
+    await stage.forward(seconds=30)
+    stage.call.expect_one(OPENED, Sev.SEV_1)
+    stage.slack.expect_one(OPENED, Sev.SEV_1)
+
+
+async def test_a_prometheus_that_only_stumbles_is_no_incident(stage: Stage) -> None:
+    stage.routing = routing(rules=(*RULES, LEFT))
+    stage.prometheus.gives[WEB] = 3
+    await stage.push(missing())
+    await stage.forward()
+    for _ in range(3):
+        stage.prometheus.gives |= AWAY
+        await stage.forward(minutes=2)
+        stage.prometheus.gives = {WEB: 3}
+        await stage.forward(seconds=50)
+    await stage.forward(minutes=10)
+    assert await select(stage.store, "SELECT id FROM incidents") == []
+
+
 async def test_a_query_that_alone_is_not_answered_is_the_worst_of_its_rule_and_no_outage(stage: Stage) -> None:
     stage.routing = routing(rules=(*RULES, LEFT))
     stage.prometheus.gives[WEB] = QueryProblem.TIMED_OUT
