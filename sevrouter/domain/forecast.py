@@ -19,7 +19,7 @@ from sevrouter.domain.sev import Sev
 from sevrouter.domain.trend import find_trend
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from sevrouter.domain.trend import Trend
 
@@ -65,11 +65,13 @@ def forecast(
     *,
     now: datetime,
     horizon: timedelta,
+    find: Callable[[Iterable[tuple[float, float]]], Trend | None] = find_trend,
 ) -> Forecast | None:
     """When the readings of one measure cross the next threshold that is worse than `sev`; None: nobody can say.
 
     The readings may come in any order, more than once and with gaps, all in aware datetimes. What is later than
     `now` is not known yet. `==` is never forecast, nor is what the last reading crosses already.
+    `find` tells the trend in them, where somebody knows it already.
     """
     known = {(at, value) for at, value in readings if at <= now and not math.isnan(value)}
     last = max((at for at, _ in known), default=now)
@@ -79,7 +81,7 @@ def forecast(
     ahead = list(_ahead(thresholds, sev, value))
     if not ahead or not math.isfinite(value):
         return None
-    trend = find_trend(((at - last).total_seconds(), value) for at, value in known)
+    trend = find(((at - last).total_seconds(), value) for at, value in known)
     if trend is None:
         return None
     return _next(

@@ -151,8 +151,13 @@ class Reader:
             before = self._past.get(key, Past())
             past = before
             if given.answer is not None:
-                kept_for = KEPT_FOR * self._horizon
-                past = before.then(given.answer, scale.thresholds, now=self._now, kept_for=kept_for)
+                past = before.then(
+                    given.answer,
+                    scale.thresholds,
+                    now=self._now,
+                    every=scale.every or EVERY,
+                    kept_for=KEPT_FOR * self._horizon,
+                )
             past = self.readings[key] = self._judged(rule, scale, before, past, is_final=given.is_final)
             if subject.sev is not None and self._horizon and past.problem is None:
                 found = by_readings(rule, scale, past, subject.sev, now=self._now, horizon=self._horizon)

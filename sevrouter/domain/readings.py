@@ -25,7 +25,8 @@ BEYOND_ALL = sys.float_info.max
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 
-# (whole seconds since 1970, number), the oldest first.
+# (whole seconds since 1970, number), the oldest first. The times are those of the beats that readings are due at, so
+# that all who read the same have the same trail.
 Trail = tuple[tuple[int, float], ...]
 
 
@@ -41,13 +42,24 @@ class Past(Struct, frozen=True, gc=False, omit_defaults=True):
     is_told: bool = False
     trail: Trail = ()
 
-    def then(self, answer: QueryAnswer, thresholds: Sequence[Threshold], *, now: datetime, kept_for: timedelta) -> Past:
-        """What it gave by now. Of several series the one counts that is worst."""
+    def then(
+        self,
+        answer: QueryAnswer,
+        thresholds: Sequence[Threshold],
+        *,
+        now: datetime,
+        every: timedelta,
+        kept_for: timedelta,
+    ) -> Past:
+        """What it gave by now. Of several series the one counts that is worst.
+
+        It is read `every` so often, and what it gave is kept for so long.
+        """
         if answer.problem is not None:
             return Past(self.number, answer.problem, self.since or now, self.is_told, self.trail)
         numbers = [float(min(max(each.number, -BEYOND_ALL), BEYOND_ALL)) for each in answer.series]
         number = min(numbers, key=lambda each: _place(thresholds, each))
-        return Past(number, trail=_longer(self.trail, number, now, kept_for))
+        return Past(number, trail=_longer(self.trail, number, now - (now - _EPOCH) % every, kept_for))
 
     def is_unsure(self, unsure_after: timedelta, now: datetime) -> bool:
         """Whether it has given no number for so long that this counts as the worst."""
@@ -70,7 +82,7 @@ def _longer(trail: Trail, number: float, now: datetime, kept_for: timedelta) -> 
     at = (now - _EPOCH) // _SECOND
     if not kept_for:
         return ()
-    # What was read twice in a second is one reading, and what lies beyond all numbers is no point of a line.
+    # What was read twice between two beats is one reading, and what lies beyond all numbers is no point of a line.
     if abs(number) == BEYOND_ALL or (trail and trail[-1][0] >= at):
         return trail
     oldest = at - kept_for // _SECOND

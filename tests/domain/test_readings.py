@@ -12,14 +12,15 @@ from sevrouter.domain.readings import BEYOND_ALL, MOST_READINGS, Past, number_te
 from sevrouter.domain.trend import find_trend
 from tests.domain.building import NOW, at
 
-DAY = timedelta(days=1)
+DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 
 
 def after(numbers: list[float], *, every: float = 0.5, kept_for: timedelta = DAY) -> Past:
     """What is kept of a query that gave these, a number each so many minutes."""
     past = Past()
     for tick, number in enumerate(numbers):
-        past = past.then(QueryAnswer((Series({}, number),)), (), now=at(tick * every), kept_for=kept_for)
+        answer = QueryAnswer((Series({}, number),))
+        past = past.then(answer, (), now=at(tick * every), every=SECOND, kept_for=kept_for)
     return past
 
 
@@ -54,6 +55,15 @@ def test_what_is_read_twice_in_a_second_is_one_reading() -> None:
     assert len(after([1, 2, 3], every=0.001).trail) == 1
 
 
+def test_who_reads_the_same_at_nearly_the_same_time_has_the_same_trail() -> None:
+    early, late = Past(), Past()
+    for tick in range(10):
+        answer, half_minute = QueryAnswer((Series({}, float(tick)),)), timedelta(seconds=30)
+        early = early.then(answer, (), now=at(tick / 2 + 0.01), every=half_minute, kept_for=DAY)
+        late = late.then(answer, (), now=at(tick / 2 + 0.07), every=half_minute, kept_for=DAY)
+    assert (early.trail, len(early.trail)) == (late.trail, 10)
+
+
 def test_infinity_is_a_number_and_no_point_of_a_line() -> None:
     past = after([1, float("inf")])
     assert (past.number, len(past.trail), number_text(past.number or 0)) == (BEYOND_ALL, 1, "+Inf")
@@ -62,5 +72,5 @@ def test_infinity_is_a_number_and_no_point_of_a_line() -> None:
 
 def test_a_gap_keeps_the_trail() -> None:
     before = after([1, 2])
-    gap = before.then(QueryAnswer(problem=QueryProblem.EMPTY), (), now=at(5), kept_for=DAY)
+    gap = before.then(QueryAnswer(problem=QueryProblem.EMPTY), (), now=at(5), every=SECOND, kept_for=DAY)
     assert (gap.trail, gap.number, gap.since) == (before.trail, 2, at(5))
