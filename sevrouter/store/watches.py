@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from sqlalchemy import or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 
 from sevrouter.domain.readings import Past
 from sevrouter.engine.ports import Watch
@@ -44,6 +44,12 @@ _FIRING = (
     f") AS firing WHERE place <= {MOST_ALERTS}"
 )
 _due = select(watches).order_by(watches.c.next_at)
+_versions = (
+    select(watches.c.id, watches.c.version)
+    .where(watches.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(watches.c.id)
+    .with_for_update()
+)
 _next_at = select(watches.c.next_at).where(watches.c.next_at.is_not(None)).order_by(watches.c.next_at).limit(1)
 
 _encode = msgspec.json.Encoder().encode
@@ -87,12 +93,12 @@ class Watches:
 
     def held(self, claimed: Sequence[Watch]) -> list[Watch]:
         """Those of claimed ones that nobody else has claimed since."""
-        return [each for each in claimed if self._version(each.id) == each.version]
-
-    def _version(self, number: int) -> int | None:
-        statement = select(watches.c.version).where(watches.c.id == number).with_for_update()
-        found: int | None = self._connection.execute(statement).scalar()
-        return found
+        versions: dict[int, int] = {}
+        # In one order everywhere, so that two replicas wait for one another and never both ways.
+        for chunk in chunks(sorted(each.id for each in claimed)):
+            rows = self._connection.execute(_versions, {"ids": chunk})
+            versions.update((row.id, row.version) for row in rows)
+        return [each for each in claimed if versions.get(each.id) == each.version]
 
     def settle(self, watch: Watch, *, next_at: datetime | None, readings: Readings) -> None:
         """Say when a claimed one is due again, and keep what it read."""
