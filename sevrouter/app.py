@@ -15,6 +15,7 @@ from aiohttp import ClientSession, web
 
 from sevrouter import __version__
 from sevrouter.config import (
+    AlertmanagerSettings,
     Configuration,
     ConfigurationKeeper,
     ConsoleSettings,
@@ -36,6 +37,7 @@ from sevrouter.engine.intake import Intake
 from sevrouter.engine.janitor import Janitor
 from sevrouter.engine.lane import Route
 from sevrouter.engine.measurer import Measurer
+from sevrouter.engine.reconciler import Reconciler, Terms
 from sevrouter.engine.watcher import Watcher
 from sevrouter.ingest.authentication import Credentials
 from sevrouter.ingest.deployments import DeploymentsHandler
@@ -43,7 +45,7 @@ from sevrouter.ingest.webhook import Refused, WebhookHandler
 from sevrouter.notifiers import console, jira, pagerduty, slack
 from sevrouter.notifiers.http import Transport, open_transport
 from sevrouter.signals import Signals
-from sevrouter.sources import prometheus
+from sevrouter.sources import alertmanager, connection, prometheus
 from sevrouter.store.errors import StoreError
 from sevrouter.store.sqlite import SqliteDatabase, SqliteStore, sqlite_version
 from sevrouter.telemetry.metrics import Metrics
@@ -154,7 +156,8 @@ async def serve(configuration: Configuration, options: Options) -> None:
         dispatcher = Dispatcher(store, metrics, clock=utc_now)
         stack.push_async_callback(dispatcher.stop)
         watcher = Watcher(store, lambda: keeper.configuration.routing, clock=utc_now, wake=dispatcher.wake)
-        session = await stack.enter_async_context(prometheus.open_session())
+        session = await stack.enter_async_context(connection.open_session())
+        alertmanagers = await stack.enter_async_context(connection.open_session())
         asker = Asker(clock=utc_now)
         measurer = Measurer(
             store,
@@ -166,6 +169,15 @@ async def serve(configuration: Configuration, options: Options) -> None:
             due=watcher.wake,
         )
         intake = Intake(
+            store,
+            lambda: keeper.configuration.routing,
+            metrics,
+            clock=utc_now,
+            lanes=dispatcher,
+            due=watcher.wake,
+            watched=measurer.wake,
+        )
+        reconciler = Reconciler(
             store,
             lambda: keeper.configuration.routing,
             metrics,
@@ -191,6 +203,8 @@ async def serve(configuration: Configuration, options: Options) -> None:
             dispatcher.route(_routes(new, transports, shadow=options.shadow))
             webhook.credentials, webhook.max_body = _credentials(new), new.webhook.max_body
             asker.source = None if new.prometheus is None else _source(new.prometheus, session)
+            terms = Terms(new.reconcile.every, new.reconcile.missed_after)
+            reconciler.use([_asked(each, alertmanagers) for each in new.alertmanagers], terms)
             metrics.show_config(new.hash)
 
         keeper: ConfigurationKeeper = ConfigurationKeeper(
@@ -204,7 +218,7 @@ async def serve(configuration: Configuration, options: Options) -> None:
             # comes to this before anything that a lane asks of it. Elsewhere the janitor looks for lost leases, and
             # looks again where the database is away just now.
             await dispatcher.rescue(everybody=True)
-        loops = [watcher.run(), measurer.run(), janitor.run(), keeper.watch()]
+        loops = [watcher.run(), measurer.run(), reconciler.run(), janitor.run(), keeper.watch()]
         if (listening := store.listening(dispatcher.wake)) is not None:
             loops.append(listening)
         for loop in loops:
@@ -254,8 +268,11 @@ def _operations(
         # Where the store is away, the numbers that it last gave are shown beside the ones that need no store.
         with contextlib.suppress(StoreError, TimeoutError):
             async with asyncio.timeout(PROBE):
-                incidents, lanes = await store.read(lambda tx: (tx.incidents.counts(), tx.outbox.counts()))
+                incidents, suppressed, lanes = await store.read(
+                    lambda tx: (tx.incidents.counts(), tx.firing.suppressed(), tx.outbox.counts())
+                )
             metrics.show_incidents(incidents)
+            metrics.suppressed.set(len(suppressed))
             metrics.show_outbox(lanes, now=utc_now())
         return metrics.page()
 
@@ -303,13 +320,22 @@ def _credentials(configuration: Configuration) -> Credentials:
 
 
 def _source(settings: PrometheusSettings, session: ClientSession) -> prometheus.Prometheus:
-    credentials: prometheus.Bearer | prometheus.Basic | None = None
-    if settings.bearer_token is not None:
-        credentials = prometheus.Bearer(settings.bearer_token)
-    elif settings.username is not None and settings.password is not None:
-        credentials = prometheus.Basic(settings.username, settings.password)
     within = settings.timeout.total_seconds()
-    return prometheus.Prometheus(session, url=settings.url, credentials=credentials, answer_within=within)
+    return prometheus.Prometheus(session, url=settings.url, credentials=_login(settings), answer_within=within)
+
+
+def _asked(settings: AlertmanagerSettings, session: ClientSession) -> alertmanager.Alertmanager:
+    return alertmanager.Alertmanager(
+        session, url=settings.url, credentials=_login(settings), receivers=settings.receivers
+    )
+
+
+def _login(settings: PrometheusSettings | AlertmanagerSettings) -> connection.Credentials:
+    if settings.bearer_token is not None:
+        return connection.Bearer(settings.bearer_token)
+    if settings.username is not None and settings.password is not None:
+        return connection.Basic(settings.username, settings.password)
+    return None
 
 
 def _routes(configuration: Configuration, transports: Mapping[str, Transport], *, shadow: bool) -> dict[str, Route]:

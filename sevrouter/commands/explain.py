@@ -12,10 +12,10 @@ from sevrouter.commands import GOOD, NO
 from sevrouter.commands.terminal import CommandError, complain, load_config, say
 from sevrouter.domain.alert import Alert, AlertStatus
 from sevrouter.domain.explanation import title_of, why
+from sevrouter.domain.lenient import clean
 from sevrouter.domain.review import queries, rises_ahead
 from sevrouter.domain.sev import parse_sev, sev_name
 from sevrouter.domain.text import duration_text, one_line
-from sevrouter.ingest.lenient import clean
 from sevrouter.ingest.payload import read_payload
 
 if TYPE_CHECKING:

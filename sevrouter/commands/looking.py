@@ -34,7 +34,8 @@ def incidents(arguments: argparse.Namespace) -> int:
         say(json.dumps([_incident_json(each) for each in listed], indent=2))
         return GOOD
     for each in listed:
-        say(f"{each.id:>6}  {each.state.value:<12}  since {each.opened_at:{TIME}}  {headline(each)}")
+        hushed = "" if each.suppressed is None else f"  (suppressed: {each.suppressed})"
+        say(f"{each.id:>6}  {each.state.value:<12}  since {each.opened_at:{TIME}}  {headline(each)}{hushed}")
     if not listed:
         say("no incidents" if arguments.all else "no open incidents")
     return GOOD
@@ -52,6 +53,8 @@ def _show_one(database: Database, number: int, *, as_json: bool) -> int:
         say(json.dumps(_incident_json(found) | {"timeline": entries}, indent=2))
         return GOOD
     say(f"{headline(found)}\n{found.state.value} since {found.opened_at:{TIME}}, owner {found.owner or 'nobody'}")
+    if found.suppressed is not None:
+        say(f"suppressed, nobody is called: {found.suppressed}")
     for line in why(found.evidence.verdict):
         say(f"  {line}")
     for entry in timeline:
@@ -72,6 +75,7 @@ def _incident_json(incident: Incident) -> dict[str, Any]:
         "owner": incident.owner,
         "firing": incident.firing,
         "opened_at": incident.opened_at.isoformat(),
+        "suppressed": incident.suppressed,
         "resolved_at": incident.resolved_at.isoformat() if incident.resolved_at else None,
         "reasons": list(why(incident.evidence.verdict)),
         "labels": dict(incident.evidence.alert.labels),

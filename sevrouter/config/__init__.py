@@ -5,6 +5,7 @@ stored or what a webhook looks like: it hands settings over and the composition 
 """
 
 from sevrouter.config.configuration import (
+    AlertmanagerSettings,
     Configuration,
     ConsoleSettings,
     Expected,
@@ -25,6 +26,7 @@ from sevrouter.config.reload import ConfigurationKeeper, log_loaded
 from sevrouter.config.secret import SecretError, SecretFile
 
 __all__ = [
+    "AlertmanagerSettings",
     "Configuration",
     "ConfigurationError",
     "ConfigurationKeeper",

@@ -68,6 +68,25 @@ class PrometheusSettings:
     timeout: timedelta
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertmanagerSettings:
+    """Who is asked what fires; `receivers` are those of its receivers that are us, all where there are none."""
+
+    url: str
+    bearer_token: Secret | None = None
+    username: str | None = None
+    password: Secret | None = None
+    receivers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcileSettings:
+    """How often the Alertmanagers are asked, and when an alert was missed; zero is never."""
+
+    every: timedelta
+    missed_after: timedelta
+
+
 @dataclass(frozen=True, slots=True)
 class SqliteSettings:
     """Keeps incidents in one file, for one process."""
@@ -174,6 +193,8 @@ class Configuration:
     people: Mapping[str, Person]
     integrations: Mapping[str, IntegrationSettings]
     prometheus: PrometheusSettings | None
+    alertmanagers: tuple[AlertmanagerSettings, ...]
+    reconcile: ReconcileSettings
     store: StoreSettings
     retention: timedelta
     webhook: WebhookSettings

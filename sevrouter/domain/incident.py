@@ -347,5 +347,5 @@ def settle(incident: Incident, *, now: datetime) -> Fold:
     """Resolve an incident whose quiet time has run out; anything else stays as it is."""
     if not incident.is_open or incident.due_at is None or incident.due_at > now:
         return Fold(incident)
-    resolved = replace(incident, state=IncidentState.RESOLVED, resolved_at=now, due_at=None)
+    resolved = replace(incident, state=IncidentState.RESOLVED, resolved_at=now, due_at=None, suppressed=None)
     return Fold(resolved, (TimelineEntry(Fact.RESOLVED, now, {"reason": "quiet_time_over"}),))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sevrouter.domain.grading import Grader
+from sevrouter.domain.grading import Grader, Verdict
 from sevrouter.domain.incident import IncidentPolicy
 from sevrouter.domain.ownership import Ownership
 from sevrouter.domain.plan import Responses
@@ -25,3 +25,10 @@ class Routing:
     give_up_after: timedelta
     deployment_window: timedelta = timedelta(minutes=30)
     config_hash: str
+
+    def takes_in(self, verdict: Verdict) -> bool:
+        """Whether an alert is taken in, by its verdict, that nobody sent and only an Alertmanager shows.
+
+        What is no incident and never will be is not: it makes none, and what is waited for has to come by itself.
+        """
+        return verdict.sev is not None or verdict.watched

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from sevrouter.domain.review import Readings
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from sevrouter.domain.deployment import Deployment
     from sevrouter.domain.incident import Incident, TimelineEntry
     from sevrouter.domain.promql import QueryAnswer
+    from sevrouter.domain.reconciliation import Answer, Held, Unanswered
     from sevrouter.domain.routing import Routing
+    from sevrouter.domain.suppression import Silence
 
 T = TypeVar("T")
 
@@ -58,6 +60,31 @@ class Source(Protocol):
 
     async def ask(self, query: str) -> QueryAnswer:
         """Ask one query and say what came of it."""
+        ...
+
+
+class Alertmanager(Protocol):
+    """Who is asked what fires. Never raises for an expected failure."""
+
+    @property
+    def name(self) -> str:
+        """Its address."""
+        ...
+
+    async def ask(self) -> Answer | Unanswered:
+        """Every alert that it shows."""
+        ...
+
+    async def up_for(self) -> timedelta | Unanswered:
+        """For how long it has been running."""
+        ...
+
+    async def muted(self) -> Collection[bytes] | Unanswered:
+        """The digests of the alerts that it tells nobody of just now because of the time of day."""
+        ...
+
+    async def silences(self, ids: Iterable[str]) -> Mapping[str, Silence]:
+        """What is told of silences, of those that it knows."""
         ...
 
 
@@ -189,6 +216,20 @@ class WatchesPort(Protocol):
     def next_due_at(self) -> datetime | None: ...
 
 
+class FiringPort(Protocol):
+    """What fires, by its incidents."""
+
+    def held(self) -> list[Held]: ...
+
+    def of_incidents(self, ids: Collection[int]) -> dict[int, list[bytes]]: ...
+
+    def alerts(self, ids: Iterable[int]) -> dict[bytes, Alert]: ...
+
+    def see(self, ids: Sequence[int]) -> None: ...
+
+    def suppressed(self) -> set[int]: ...
+
+
 class DeploymentsPort(Protocol):
     """What went live."""
 
@@ -224,6 +265,8 @@ class TransactionPort(Protocol):
     def outbox(self) -> OutboxPort: ...
     @property
     def watches(self) -> WatchesPort: ...
+    @property
+    def firing(self) -> FiringPort: ...
     @property
     def deployments(self) -> DeploymentsPort: ...
     @property

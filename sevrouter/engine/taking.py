@@ -13,6 +13,8 @@ from sevrouter.domain.grading import unreadable_webhook
 from sevrouter.domain.incident import Fold, Incident, IncidentPolicy, Opening, TimelineEntry, fold
 from sevrouter.domain.observation import Change, Observation, observe
 from sevrouter.domain.plan import Planned, notice, plan
+from sevrouter.domain.reconciliation import found_by_asking
+from sevrouter.domain.suppression import lifted_by
 from sevrouter.engine.deployments import suspecting
 from sevrouter.engine.entries import content_entry, entry, is_watched, placed_entry
 from sevrouter.engine.lease import Lease, claimed, lease_until
@@ -67,13 +69,16 @@ class Taking:
         self._takes = takes
         self._lease = lease
         self._truncated = False
+        # What did not come by a webhook says nothing of what one left out.
+        self._is_webhook = False
+        self._is_found = False
         self._minds_repeats = False
         self._tally = Tally()
         self._groups: dict[str, _Group] = {}
 
     def run(self, webhook: Webhook) -> Tally | None:
         """None where it has to be read whole; then nothing was changed."""
-        self._truncated = webhook.truncated
+        self._truncated, self._is_webhook = webhook.truncated, True
         self._tally.handed += self._lease.held(self._tx)
         if webhook.repeats and not self._repeats(webhook):
             return None
@@ -85,16 +90,22 @@ class Taking:
         observations = self._observe(self._distinct(webhook.alerts))
         if webhook.quarantined is not None:
             observations.append(self._unreadable(webhook.quarantined[0]))
-        if observations:
-            self._group(observations)
-            for group in self._groups.values():
-                self._fold(group)
-            self._save()
-        return self._tally
+        return self._work_on(observations)
 
     def measured(self, observations: Sequence[Observation]) -> Tally:
         """The same for what was measured and did not come by a webhook."""
         self._tally.handed += self._lease.held(self._tx)
+        return self._work_on(observations)
+
+    def found(self, alerts: Sequence[Alert]) -> Tally:
+        """The same for what Alertmanager was asked for, because it did not come by a webhook."""
+        self._tally.handed += self._lease.held(self._tx)
+        self._is_found = True
+        return self._work_on(self._observe(self._distinct(alerts)))
+
+    def _work_on(self, observations: Sequence[Observation]) -> Tally:
+        if not observations:
+            return self._tally
         self._group(observations)
         for group in self._groups.values():
             self._fold(group)
@@ -228,8 +239,10 @@ class Taking:
             policy=self._routing.incidents,
             config_hash=self._routing.config_hash,
             now=self._now,
-            truncated=self._truncated,
+            truncated=self._truncated or (not self._is_webhook and before is not None and before.truncated),
         )
+        folded = lifted_by(folded, group.observations, now=self._now)
+        folded = found_by_asking(folded) if self._is_found else folded
         folded = suspecting(self._tx, folded, window=self._routing.deployment_window, now=self._now)
         incident, group.planned = plan(folded, self._routing.responses)
         group.folded = replace(folded, incident=incident)

@@ -8,6 +8,7 @@ from sqlalchemy import delete, func, insert, select
 
 from sevrouter.store.alerts import Alerts
 from sevrouter.store.deployments import Deployments
+from sevrouter.store.firing import Firing
 from sevrouter.store.incidents import Incidents
 from sevrouter.store.outbox import Outbox
 from sevrouter.store.quarantine import Quarantine
@@ -39,6 +40,7 @@ class Transaction:
         self._outbox = Outbox(connection, memory, self.flush)
         self._retention = Retention(connection, memory)
         self.watches = Watches(connection, self.flush)
+        self.firing = Firing(connection, self.flush)
         self.deployments = Deployments(connection)
         self.quarantine = Quarantine(connection)
 
