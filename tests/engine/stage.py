@@ -18,11 +18,13 @@ from sevrouter.engine.dispatcher import Dispatcher
 from sevrouter.engine.intake import Intake, Unread, Webhook
 from sevrouter.engine.lane import Route
 from sevrouter.engine.measurer import Measurer
+from sevrouter.engine.reconciler import Reconciler
 from sevrouter.engine.watcher import Watcher
 from sevrouter.store.tables import deliveries
 from sevrouter.telemetry.metrics import Metrics
 from tests.building import MovedClock, routing
 from tests.domain.building import firing
+from tests.engine.showing import Showing
 
 if TYPE_CHECKING:
     from sevrouter.domain.alert import Alert
@@ -150,6 +152,16 @@ class Stage:
             due=self.watcher.wake,
             watched=self.measurer.wake,
         )
+        self.alertmanager = Showing()
+        self.reconciler = Reconciler(
+            store,
+            lambda: self.routing,
+            self.metrics,
+            clock=self.clock,
+            lanes=self.dispatcher,
+            due=self.watcher.wake,
+            watched=self.measurer.wake,
+        )
         self.deployments = DeploymentLog(store, lambda: self.routing, self.metrics)
 
     @property
@@ -184,6 +196,7 @@ class Stage:
         self.clock.forward(hours=hours, minutes=minutes, seconds=seconds)
         await self.watcher.settle_due()
         await self.measurer.measure_due()
+        await self.reconciler.reconcile_due()
         await self.idle()
 
     async def idle(self, *names: str) -> None:

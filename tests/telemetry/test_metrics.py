@@ -43,6 +43,9 @@ CLOSED: dict[str, dict[str, set[str]]] = {
             "too_many",
         }
     },
+    "sevrouter_alertmanagers_unreachable": {},
+    "sevrouter_reconciled_alerts_total": {"result": {"missed", "vanished"}},
+    "sevrouter_incidents_suppressed": {},
     "sevrouter_incidents": {"sev": SEVS, "state": {"triggered", "acknowledged", "resolved"}},
     "sevrouter_deliveries_total": {"integration": INTEGRATIONS, "outcome": OUTCOMES},
     "sevrouter_delivery_latency_seconds_count": {"integration": INTEGRATIONS},

@@ -1,0 +1,98 @@
+"""An Alertmanager of the engine's stories: it shows what a test tells it to, and notices who asks for too much."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from sevrouter.domain.reconciliation import Answer, Unanswered
+from sevrouter.domain.shown import Shown
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from sevrouter.domain.alert import Alert
+    from sevrouter.domain.suppression import Silence
+
+SILENCE = "66fc4d0c-375c-4d53-8b46-7e717d77b87d"
+
+
+def shown(
+    alert: Alert,
+    *,
+    silenced_by: tuple[str, ...] = (),
+    inhibited_by: tuple[str, ...] = (),
+    receivers: tuple[str, ...] = ("sevrouter",),
+    state: str | None = None,
+) -> Shown:
+    """An alert as an Alertmanager shows it."""
+    member = {
+        "labels": alert.labels,
+        "annotations": alert.annotations,
+        "startsAt": alert.starts_at.isoformat(),
+        "generatorURL": alert.generator_url,
+        "fingerprint": alert.labels["alertname"].lower(),
+        "receivers": [{"name": each} for each in receivers],
+        "status": {
+            "state": state or ("suppressed" if silenced_by or inhibited_by else "active"),
+            "silencedBy": silenced_by,
+            "inhibitedBy": inhibited_by,
+        },
+    }
+    return msgspec.json.decode(msgspec.json.encode(member), type=Shown)
+
+
+class Showing:
+    """One Alertmanager, which has been up for a day."""
+
+    def __init__(self, name: str = "http://alertmanager:9093") -> None:
+        self.name = name
+        self.alerts: dict[bytes, Shown] = {}
+        self.is_away = False
+        self.unreadable = 0
+        self.up: timedelta | Unanswered = timedelta(days=1)
+        self.mutes: set[bytes] | Unanswered = set()
+        self.told: dict[str, Silence] = {}
+        self.receivers: tuple[str, ...] = ()
+        self.asked: list[str] = []
+
+    def shows(self, *alerts: Alert, receivers: tuple[str, ...] = ("sevrouter",)) -> None:
+        """Let alerts fire there."""
+        self.alerts |= {each.digest: shown(each, receivers=receivers) for each in alerts}
+
+    def hushes(self, *alerts: Alert, by: str = SILENCE) -> None:
+        """Silence alerts that fire there."""
+        self.alerts |= {each.digest: shown(each, silenced_by=(by,)) for each in alerts}
+
+    def inhibits(self, *alerts: Alert, by: Alert) -> None:
+        """Let one alert inhibit others."""
+        self.shows(by)
+        name = by.labels["alertname"].lower()
+        self.alerts |= {each.digest: shown(each, inhibited_by=(name,)) for each in alerts}
+
+    def forgets(self, *alerts: Alert) -> None:
+        """Let alerts end there."""
+        for each in alerts:
+            del self.alerts[each.digest]
+
+    async def ask(self) -> Answer | Unanswered:
+        """Show them, unless it is away."""
+        self.asked.append("alerts")
+        return Unanswered("it is away") if self.is_away else Answer({**self.alerts}, self.unreadable, self.receivers)
+
+    async def up_for(self) -> timedelta | Unanswered:
+        """For how long it has been running."""
+        self.asked.append("status")
+        return self.up
+
+    async def muted(self) -> Collection[bytes] | Unanswered:
+        """What it mutes by time."""
+        self.asked.append("groups")
+        return self.mutes
+
+    async def silences(self, ids: Iterable[str]) -> Mapping[str, Silence]:
+        """What it tells of silences."""
+        self.asked.append("silences")
+        return {each: self.told[each] for each in ids if each in self.told}
