@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import threading
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -24,7 +23,6 @@ from sevrouter.sources.alertmanager_answers import MOST_ALERTS, read_alerts, rea
 from sevrouter.sources.connection import Basic, Bearer, open_session
 from tests.domain.building import NOW
 from tests.real.alertmanager import RealAlertmanager, webhook_config
-from tests.real.binaries import require_real
 from tests.real.payloads import posted
 from tests.real.ports import free_port
 from tests.real.receiver import WebhookReceiver
@@ -377,11 +375,6 @@ async def test_an_old_version_that_mutes_by_time_does_not_say_what(standin: Aler
 # A real one
 
 
-def amtool(url: str, *arguments: str) -> str:
-    command = [str(require_real("amtool")), f"--alertmanager.url={url}", *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout.strip()
-
-
 async def test_a_real_one_shows_what_it_sends_and_what_suppresses_it(alertmanager_binary: Path, tmp_path: Path) -> None:
     labels = {"alertname": "Tricky", "region": "Zürich <b>", "severity": "warning", "service": "checkout"}
     inhibits = {"source_matchers": ['alertname="Outage"'], "target_matchers": ['severity="warning"'], "equal": []}
@@ -402,13 +395,13 @@ async def test_a_real_one_shows_what_it_sends_and_what_suppresses_it(alertmanage
             # Its API tells milliseconds, its webhook nanoseconds.
             assert timedelta(0) <= sent.starts_at - alert.starts_at < timedelta(milliseconds=1)
             assert (shown.is_suppressed, shown.is_for(("sevrouter",)), shown.is_for(("b",))) == (False, True, False)
-            number = amtool(real.url, "silence", "add", "alertname=Tricky", "-c", "maintenance", "-a", "ana")
+            number = await real.silence("alertname=Tricky")
             answer = await source.ask()
             assert isinstance(answer, Answer)
             assert answer.alerts[sent.digest].status.silenced_by == (number,)
             silence = (await source.silences([number]))[number]
             assert (silence.created_by, silence.comment) == ("ana", "maintenance")
-            amtool(real.url, "silence", "expire", number)
+            await real.amtool("silence", "expire", number)
             await real.push([posted({"alertname": "Outage"})])
             answer = await source.ask()
             assert isinstance(answer, Answer)
