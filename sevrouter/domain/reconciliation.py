@@ -17,7 +17,7 @@ from sevrouter.domain.incident import Fact, Fold
 from sevrouter.domain.shown import Shown
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Set
 
 # A webhook that is on its way is waited for this long; that covers a `firing` that comes late, too.
 ON_ITS_WAY = timedelta(minutes=1)
@@ -64,12 +64,16 @@ class Picture:
 
     def judge(self, digest: bytes) -> Judgement:
         """What they say of one alert."""
-        shown = self.shown(digest)
-        if not shown:
-            return Judgement.ABSENT if self._tells_absence else Judgement.UNKNOWN
-        if not all(each.is_suppressed for each in shown):
-            return Judgement.FIRING
-        return Judgement.SUPPRESSED if self.is_whole else Judgement.UNKNOWN
+        is_shown = False
+        for each in self.answers:
+            shown = each.alerts.get(digest)
+            if shown is not None:
+                if not shown.is_suppressed:
+                    return Judgement.FIRING
+                is_shown = True
+        if is_shown:
+            return Judgement.SUPPRESSED if self.is_whole else Judgement.UNKNOWN
+        return Judgement.ABSENT if self._tells_absence else Judgement.UNKNOWN
 
     def shown(self, digest: bytes) -> list[Shown]:
         """The alert, as each of them shows it that does."""
@@ -80,9 +84,10 @@ class Picture:
         shown = answer.alerts.get(digest)
         return shown if shown is not None and not shown.is_suppressed and shown.is_for(answer.receivers) else None
 
-    def firing_for_us(self) -> set[bytes]:
-        """The alerts that fire, and that one of those who show it so should have told us of."""
-        return {digest for each in self.answers for digest in each.alerts if self.fires_by(each, digest) is not None}
+    def firing_for_us(self, known: Set[bytes]) -> set[bytes]:
+        """The alerts beside those known that fire, and that one of those who show it so should have told us of."""
+        others = ((each, digest) for each in self.answers for digest in each.alerts.keys() - known)
+        return {digest for each, digest in others if self.fires_by(each, digest) is not None}
 
 
 class Held(Struct, frozen=True, gc=False):
@@ -92,7 +97,6 @@ class Held(Struct, frozen=True, gc=False):
     digest: bytes
     incident_id: int | None
     version: int
-    starts_at: datetime
     changed_at: datetime
     seen_there: bool
 
@@ -158,7 +162,7 @@ def compare(
         **{digest: at for digest, at in past.ended.items() if digest not in known and asked_at - at < REMEMBERED_FOR},
         **{each.digest: asked_at for each in vanished},
     }
-    firing = picture.firing_for_us() - known
+    firing = picture.firing_for_us(known)
     missing = {digest: past.missing.get(digest, asked_at) for digest in firing}
     due = [
         digest
@@ -184,15 +188,17 @@ def has_absent(picture: Picture, held: Iterable[Held]) -> bool:
 
 
 def _by_incident(judged: Iterable[tuple[Held, Judgement]]) -> dict[int, Judgement]:
-    found: dict[int, set[Judgement]] = {}
+    found: dict[int, Judgement] = {}
     for each, judgement in judged:
-        if each.incident_id is not None:
-            found.setdefault(each.incident_id, set()).add(judgement)
-    return {
-        number: Judgement.FIRING if Judgement.FIRING in of_it else Judgement.SUPPRESSED
-        for number, of_it in found.items()
-        if Judgement.FIRING in of_it or of_it == {Judgement.SUPPRESSED}
-    }
+        number = each.incident_id
+        if number is None:
+            continue
+        before = found.get(number, judgement)
+        if before is judgement or before is Judgement.FIRING:
+            found[number] = before
+        else:
+            found[number] = Judgement.FIRING if judgement is Judgement.FIRING else Judgement.UNKNOWN
+    return {number: each for number, each in found.items() if each in (Judgement.FIRING, Judgement.SUPPRESSED)}
 
 
 def all_suppressed(picture: Picture, digests: Collection[bytes]) -> bool:

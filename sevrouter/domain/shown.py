@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ACTIVE = "active"
 # An alert of our own, which no Alertmanager has from us.
-_OWN_JOB, _OWN_NAMES = "sevrouter", "Sevrouter"
+_OWN_JOB, _OWN_NAMES, _OWN_START = "sevrouter", "Sevrouter", b'"Sevrouter'
 
 
 class _Receiver(Struct, frozen=True, gc=False):
@@ -89,7 +89,6 @@ def _forgiven(annotations: Raw) -> dict[str, str]:
 
 
 _shown = msgspec.json.Decoder(Shown)
-_all_shown = msgspec.json.Decoder(list[Shown])
 _members = msgspec.json.Decoder(list[Raw])
 
 
@@ -98,14 +97,12 @@ def read_all_shown(body: bytes) -> tuple[dict[bytes, Shown], int] | None:
 
     Alerts of our own are left out. Of two with one digest the one counts that fires.
     """
-    unreadable = 0
-    try:
-        listed = _all_shown.decode(body)
-    except UNREADABLE:
-        forgiven = _read_one_by_one(body)
-        if forgiven is None:
-            return None
-        listed, unreadable = forgiven
+    members = _read_members(body)
+    if members is None:
+        return None
+    listed, unreadable = members
+    # To look into the labels of all of them would be dear.
+    may_be_our_own = _OWN_START in body
     found: dict[bytes, Shown] = {}
     for each in listed:
         try:
@@ -116,14 +113,17 @@ def read_all_shown(body: bytes) -> tuple[dict[bytes, Shown], int] | None:
                 unreadable += 1
                 continue
             each, digest = again, identity(again.labels)  # noqa: PLW2901  it stands for what was written
-        if not _is_our_own(each) and (digest not in found or not each.is_suppressed):
+        if may_be_our_own and _is_our_own(each):
+            continue
+        if digest not in found or not each.is_suppressed:
             found[digest] = each
     return found, unreadable
 
 
-def _read_one_by_one(body: bytes) -> tuple[list[Shown], int] | None:
+def _read_members(body: bytes) -> tuple[list[Shown], int] | None:
     try:
-        read = [_read_one(bytes(each)) for each in _members.decode(body)]
+        # One by one, for others have no turn while many are decoded at once.
+        read = [_read_one(each) for each in _members.decode(body)]
     except UNREADABLE:
         members = _loaded(body)
         if not isinstance(members, list):
@@ -132,11 +132,11 @@ def _read_one_by_one(body: bytes) -> tuple[list[Shown], int] | None:
     return [each for each in read if each is not None], read.count(None)
 
 
-def _read_one(raw: bytes) -> Shown | None:
+def _read_one(raw: Raw) -> Shown | None:
     try:
         return _shown.decode(raw)
     except UNREADABLE:
-        return _forgive(raw)
+        return _forgive(bytes(raw))
 
 
 def _forgive(raw: bytes) -> Shown | None:
@@ -180,8 +180,5 @@ def _text(value: Any) -> str:
 
 
 def _is_our_own(shown: Shown) -> bool:
-    # To look into the labels of all of them would be dear.
-    if b'"Sevrouter' not in bytes(shown.labels):
-        return False
     labels = read_texts(shown.labels)
     return labels.get("job") == _OWN_JOB and labels.get("alertname", "").startswith(_OWN_NAMES)

@@ -212,10 +212,11 @@ class Reconciler:
             if isinstance(answer, Unanswered):
                 continue
             fire = [each for each in found.missed if picture.fires_by(answer, each) is not None]
-            muted = await self._muted(alertmanager) if fire else None
+            # What is no incident is there for ever, and must not have it asked each time what it mutes.
+            graded = await asyncio.to_thread(self._graded, answer, fire) if fire else {}
+            muted = await self._muted(alertmanager) if graded else None
             if muted is not None:
-                fire = [each for each in fire if each not in muted]
-                alerts |= await asyncio.to_thread(self._graded, answer, fire)
+                alerts |= {digest: alert for digest, alert in graded.items() if digest not in muted}
         return [*alerts.values()]
 
     async def _muted(self, alertmanager: Alertmanager) -> Collection[bytes] | None:

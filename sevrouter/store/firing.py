@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 # The columns as the index has them, so that nobody reads all alerts that there ever were.
 _HELD = (
-    "SELECT alert_id, digest, incident_id, version, starts_at, changed_at, seen_there"
+    "SELECT alert_id, digest, incident_id, version, changed_at, seen_there"
     " FROM alert_states JOIN alerts ON alerts.id = alert_id WHERE status = 'firing'"
 )
 _OF_INCIDENTS = (
@@ -34,6 +35,8 @@ _SEE = "UPDATE alert_states SET seen_there = TRUE WHERE alert_id = ?"
 _SEE_ARRAY = "UPDATE alert_states SET seen_there = TRUE WHERE alert_id = ANY($1::bigint[])"
 _READ_TOGETHER = 1_000
 
+# The alerts of a webhook share their time.
+_moment = lru_cache(maxsize=4_096)(moment)
 _labels = msgspec.json.Decoder(dict[str, str]).decode
 
 
@@ -52,8 +55,8 @@ class Firing:
         # Part by part, so that others have a turn.
         while rows := cursor.fetchmany(_READ_TOGETHER):
             found += [
-                Held(number, bytes(digest), incident, version, moment(starts_at), moment(changed_at), bool(seen))
-                for number, digest, incident, version, starts_at, changed_at, seen in rows
+                Held(number, digest, incident, version, _moment(changed_at), bool(seen))
+                for number, digest, incident, version, changed_at, seen in rows
             ]
         return found
 
@@ -62,15 +65,13 @@ class Firing:
         self._flush_all()
         found: dict[int, list[bytes]] = {number: [] for number in ids}
         for number, digest in select_in(self._connection, _OF_INCIDENTS, "bigint", ids):
-            found[number].append(bytes(digest))
+            found[number].append(digest)
         return found
 
     def alerts(self, ids: Iterable[int]) -> dict[bytes, Alert]:
         """Alerts by their digest, with their labels and without their annotations."""
         return {
-            bytes(digest): Alert(
-                labels=_labels(labels), starts_at=moment(starts_at), generator_url=url, digest=bytes(digest)
-            )
+            digest: Alert(labels=_labels(labels), starts_at=moment(starts_at), generator_url=url, digest=digest)
             for digest, labels, url, starts_at in select_in(self._connection, _ALERTS, "bigint", ids)
         }
 

@@ -49,7 +49,7 @@ def answering(member: Shown | None = None, *, unreadable: int = 0) -> Answer:
 
 
 def held(digest: bytes = ALERT.digest, *, number: int = 1, changed: float = -60, seen: bool = True) -> Held:
-    return Held(number, digest, 1, 1, at(changed), at(changed), seen)
+    return Held(number, digest, 1, 1, at(changed), seen)
 
 
 def compared(picture: Picture, *known: Held, past: Past = NEW, minute: float = 0, settled: bool = True) -> Comparison:

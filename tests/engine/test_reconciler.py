@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -286,6 +287,23 @@ async def test_without_an_alertmanager_to_ask_nothing_is_suppressed(asked: Stage
     assert asked.slack.expect_one(UNSUPPRESSED).notice.note == "no Alertmanager is asked any more"
 
 
+async def test_two_replicas_suppress_and_lift_once(asked: Stage) -> None:
+    await sent_and_shown(asked, critical())
+    asked.call.expect(OPENED)
+    asked.slack.expect(OPENED)
+    second = another(asked)
+    asked.alertmanager.hushes(critical())
+    asked.clock.forward(seconds=30)
+    await asyncio.gather(asked.reconciler.reconcile_due(), second.reconcile_due())
+    await asked.idle()
+    asked.slack.expect(SUPPRESSED)
+    asked.alertmanager.shows(critical())
+    asked.clock.forward(seconds=30)
+    await asyncio.gather(asked.reconciler.reconcile_due(), second.reconcile_due())
+    await asked.idle()
+    asked.slack.expect(UNSUPPRESSED)
+
+
 async def test_a_shadow_decides_it_all(asked: Stage) -> None:
     asked.open_lanes(call=None, slack=None)
     await sent_and_shown(asked, critical())
@@ -517,7 +535,10 @@ async def test_what_goes_to_others_there_was_not_missed(asked: Stage) -> None:
 
 async def test_what_is_no_incident_is_not_taken_in_unless_it_may_become_one(asked: Stage) -> None:
     asked.routing = routing(rules=(*RULES, SLA))
-    asked.alertmanager.shows(firing("Watchdog", severity="none"), firing("Quiet", severity="none", slo="latency"))
+    asked.alertmanager.shows(firing("Watchdog", severity="none"))
+    await polls(asked, 13)
+    assert "groups" not in asked.alertmanager.asked
+    asked.alertmanager.shows(firing("Quiet", severity="none", slo="latency"))
     await polls(asked, 13)
     assert [row["labels"] for row in await select(asked.store, "SELECT labels FROM alerts")] == [
         '{"alertname":"Quiet","severity":"none","slo":"latency"}'
