@@ -11,7 +11,7 @@ from sevrouter.domain.reconciliation import Answer, Unanswered
 from sevrouter.domain.shown import Shown
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 
     from sevrouter.domain.alert import Alert
     from sevrouter.domain.suppression import Silence
@@ -57,6 +57,8 @@ class Showing:
         self.told: dict[str, Silence] = {}
         self.receivers: tuple[str, ...] = ()
         self.asked: list[str] = []
+        # What happens between its answer and what follows from it.
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
 
     def shows(self, *alerts: Alert, receivers: tuple[str, ...] = ("sevrouter",)) -> None:
         """Let alerts fire there."""
@@ -77,6 +79,12 @@ class Showing:
         for each in alerts:
             del self.alerts[each.digest]
 
+    async def _note(self, what: str) -> None:
+        self.asked.append(what)
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            await meanwhile()
+
     async def ask(self) -> Answer | Unanswered:
         """Show them, unless it is away."""
         self.asked.append("alerts")
@@ -84,15 +92,15 @@ class Showing:
 
     async def up_for(self) -> timedelta | Unanswered:
         """For how long it has been running."""
-        self.asked.append("status")
+        await self._note("status")
         return self.up
 
     async def muted(self) -> Collection[bytes] | Unanswered:
         """What it mutes by time."""
-        self.asked.append("groups")
+        await self._note("groups")
         return self.mutes
 
     async def silences(self, ids: Iterable[str]) -> Mapping[str, Silence]:
         """What it tells of silences."""
-        self.asked.append("silences")
+        await self._note("silences")
         return {each: self.told[each] for each in ids if each in self.told}

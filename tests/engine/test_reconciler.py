@@ -287,6 +287,16 @@ async def test_without_an_alertmanager_to_ask_nothing_is_suppressed(asked: Stage
     assert asked.slack.expect_one(UNSUPPRESSED).notice.note == "no Alertmanager is asked any more"
 
 
+async def test_what_is_sent_between_the_answer_and_what_follows_from_it_keeps_the_incident_loud(asked: Stage) -> None:
+    await sent_and_shown(asked, warning())
+    asked.slack.expect(OPENED)
+    asked.alertmanager.hushes(warning())
+    asked.alertmanager.meanwhile = lambda: asked.take(firing(severity="warning", service="checkout", pod="b"))
+    await asked.forward(seconds=30)
+    assert asked.alertmanager.meanwhile is None
+    assert (await asked.incident()).suppressed is None
+
+
 async def test_two_replicas_suppress_and_lift_once(asked: Stage) -> None:
     await sent_and_shown(asked, critical())
     asked.call.expect(OPENED)
@@ -411,6 +421,19 @@ async def test_what_was_heard_of_since_the_first_look_has_not_vanished(asked: St
     asked.slack.expect(RESOLVED)
 
 
+async def test_what_is_sent_between_the_second_look_and_what_follows_from_it_has_not_vanished(asked: Stage) -> None:
+    await sent_and_shown(asked, critical())
+    asked.call.expect(OPENED)
+    asked.slack.expect(OPENED)
+    asked.alertmanager.forgets(critical())
+    await polls(asked, 1)
+    again = replace(critical(), starts_at=asked.clock())
+    asked.alertmanager.meanwhile = lambda: asked.take(again)
+    await polls(asked, 1)
+    assert asked.alertmanager.meanwhile is None
+    assert (await asked.incident()).firing == 1
+
+
 async def test_what_was_ended_for_being_absent_is_taken_in_soon_when_it_is_back(asked: Stage) -> None:
     await sent_and_shown(asked, critical())
     asked.call.expect(OPENED)
@@ -494,6 +517,20 @@ async def test_what_was_resolved_a_moment_ago_is_not_taken_in(asked: Stage) -> N
     assert (await asked.incident()).firing == 0
     await polls(asked, 1)
     assert (await asked.incident()).firing == 1, "it was resolved falsely"
+
+
+async def test_what_comes_and_ends_while_it_is_taken_in_is_not_taken_in(asked: Stage) -> None:
+    async def comes_and_ends() -> None:
+        await asked.take(warning())
+        await asked.take(over(warning(), minute=7))
+
+    asked.alertmanager.shows(warning())
+    await polls(asked, 12)
+    asked.alertmanager.meanwhile = comes_and_ends
+    await polls(asked, 1)
+    assert asked.alertmanager.meanwhile is None
+    asked.slack.expect(OPENED)
+    assert (await asked.incident()).firing == 0
 
 
 @pytest.mark.parametrize("silenced", [True, False], ids=["silenced", "muted by time"])
