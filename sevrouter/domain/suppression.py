@@ -75,8 +75,8 @@ def reason_of(shown: Shown, silences: Mapping[str, Silence], names: Mapping[str,
         silence = next((silences[each] for each in status.silenced_by if each in silences), None)
         return "silenced in Alertmanager" + (f" ({_told(silence, now)})" if silence is not None else "")
     if status.inhibited_by:
-        name = next((names[each] for each in status.inhibited_by if names.get(each)), "")
-        return "inhibited in Alertmanager" + (f" by {one_line(name, _LONGEST_NAME)}" if name else "")
+        name = one_line(next((names[each] for each in status.inhibited_by if names.get(each)), ""), _LONGEST_NAME)
+        return "inhibited in Alertmanager" + (f" by {name}" if name else "")
     muted = one_line(next(iter(status.muted_by or ()), ""), _LONGEST_NAME)
     return "muted in Alertmanager" + (f" by {muted}" if muted else "")
 

@@ -314,6 +314,21 @@ async def test_two_replicas_suppress_and_lift_once(asked: Stage) -> None:
     asked.slack.expect(UNSUPPRESSED)
 
 
+async def test_what_is_about_to_end_is_not_called_for_as_nobody_is_asked_any_more(asked: Stage) -> None:
+    asked.routing = routing(rules=(*RULES, SLA))
+    await sent_and_shown(asked, slow())
+    asked.alertmanager.hushes(slow())
+    await asked.forward(seconds=30)
+    await asked.forward(minutes=40)
+    asked.slack.expect(OPENED, SUPPRESSED, ROSE)
+    asked.alertmanager.forgets(slow())
+    await polls(asked, 2)
+    asked.reconciler.use([], Terms())
+    await asked.forward(seconds=30)
+    await asked.forward(minutes=5)
+    asked.slack.expect(RESOLVED)
+
+
 async def test_a_shadow_decides_it_all(asked: Stage) -> None:
     asked.open_lanes(call=None, slack=None)
     await sent_and_shown(asked, critical())
@@ -533,6 +548,19 @@ async def test_what_comes_and_ends_while_it_is_taken_in_is_not_taken_in(asked: S
     assert (await asked.incident()).firing == 0
 
 
+async def test_a_webhook_is_given_a_minute_after_a_resolve(asked: Stage) -> None:
+    await sent_and_shown(asked, warning())
+    asked.slack.expect(OPENED)
+    await asked.push(over(warning(), minute=0))
+    asked.reconciler.use([asked.alertmanager], Terms(every=timedelta(seconds=1), missed_after=timedelta(seconds=1)))
+    await asked.reconciler.reconcile_due()
+    for _ in range(59):
+        await asked.forward(seconds=1)
+    assert (await asked.incident()).firing == 0
+    await asked.forward(seconds=1)
+    assert (await asked.incident()).firing == 1
+
+
 @pytest.mark.parametrize("silenced", [True, False], ids=["silenced", "muted by time"])
 async def test_what_is_suppressed_there_was_not_missed(asked: Stage, silenced: bool) -> None:
     if silenced:
@@ -630,6 +658,27 @@ async def test_a_reload_asks_at_once_and_forgets_who_was_absent(asked: Stage) ->
     await asked.forward(minutes=5)
     asked.call.expect(RESOLVED)
     asked.slack.expect(RESOLVED)
+
+
+async def test_what_was_asked_before_a_reload_decides_nothing_after_it(asked: Stage) -> None:
+    await sent_and_shown(asked, critical())
+    asked.call.expect(OPENED)
+    asked.slack.expect(OPENED)
+    await sent_and_shown(asked, warning("Other"))
+    asked.slack.expect(OPENED)
+    other = Showing("http://other:9093")
+    other.shows(critical(), warning("Other"))
+
+    async def reload() -> None:
+        asked.reconciler.use([asked.alertmanager, other], Terms())
+
+    asked.alertmanager.forgets(critical())
+    await polls(asked, 1)
+    asked.alertmanager.hushes(warning("Other"))
+    asked.alertmanager.meanwhile = reload
+    await polls(asked, 5)
+    assert other.asked
+    assert [(each.firing, each.suppressed) for each in await asked.incidents()] == [(1, None), (1, None)]
 
 
 async def test_a_truncated_incident_is_not_suppressed_nor_completed_by_what_is_shown(asked: Stage) -> None:
