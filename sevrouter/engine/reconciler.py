@@ -178,7 +178,8 @@ class Reconciler:
     ) -> None:
         if picture.is_whole or self._whole_at is None:
             self._whole_at = asked_at
-        if asked_at - self._whole_at >= BELIEVED_FOR:
+        # One look that failed is not enough, however seldom they are asked.
+        if asked_at - self._whole_at >= max(BELIEVED_FOR, 2 * self._terms.every):
             await self._lift(suppressed, NOT_ANSWERED)
         else:
             fires = [each for each in suppressed if found.incidents.get(each) is Judgement.FIRING]

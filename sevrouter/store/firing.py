@@ -30,7 +30,7 @@ _ALERTS = (
     "SELECT digest, labels, generator_url, starts_at FROM alerts JOIN alert_states ON alert_id = alerts.id"
     " WHERE alerts.id {keys}"
 )
-_SUPPRESSED = "SELECT id FROM incidents WHERE suppressed IS NOT NULL"
+_SUPPRESSED = "SELECT id FROM incidents WHERE suppressed IS NOT NULL AND state <> 'resolved'"
 _SEE = "UPDATE alert_states SET seen_there = TRUE WHERE alert_id = ?"
 _SEE_ARRAY = "UPDATE alert_states SET seen_there = TRUE WHERE alert_id = ANY($1::bigint[])"
 _READ_TOGETHER = 1_000

@@ -23,8 +23,7 @@ from sevrouter.domain.reconciliation import (
     compare,
     has_absent,
 )
-from tests.domain.building import NOW, at, firing
-from tests.engine.showing import shown
+from tests.domain.building import NOW, at, firing, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,9 +17,8 @@ from sevrouter.domain.sev import Sev
 from sevrouter.domain.standing import Standing
 from sevrouter.domain.suppression import Silence, lifted_by, reason_of, suppress, unsuppress
 from sevrouter.domain.text import one_line
-from tests.domain.building import NOW, at, delivery, firing, incident, observation
+from tests.domain.building import NOW, at, delivery, firing, incident, observation, shown
 from tests.domain.test_plan import RESPONSES
-from tests.engine.showing import shown
 
 OPENED, ROSE, REOPENED, RESOLVED = NoticeKind.OPENED, NoticeKind.ROSE, NoticeKind.REOPENED, NoticeKind.RESOLVED
 HUSHED = replace(incident(asked=("slack",)), suppressed="silenced")

@@ -5,43 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from sevrouter.domain.reconciliation import Answer, Unanswered
-from sevrouter.domain.shown import Shown
+from tests.domain.building import shown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 
     from sevrouter.domain.alert import Alert
+    from sevrouter.domain.shown import Shown
     from sevrouter.domain.suppression import Silence
 
 SILENCE = "66fc4d0c-375c-4d53-8b46-7e717d77b87d"
-
-
-def shown(
-    alert: Alert,
-    *,
-    silenced_by: tuple[str, ...] = (),
-    inhibited_by: tuple[str, ...] = (),
-    receivers: tuple[str, ...] = ("sevrouter",),
-    state: str | None = None,
-) -> Shown:
-    """An alert as an Alertmanager shows it."""
-    member = {
-        "labels": alert.labels,
-        "annotations": alert.annotations,
-        "startsAt": alert.starts_at.isoformat(),
-        "generatorURL": alert.generator_url,
-        "fingerprint": alert.labels["alertname"].lower(),
-        "receivers": [{"name": each} for each in receivers],
-        "status": {
-            "state": state or ("suppressed" if silenced_by or inhibited_by else "active"),
-            "silencedBy": silenced_by,
-            "inhibitedBy": inhibited_by,
-        },
-    }
-    return msgspec.json.decode(msgspec.json.encode(member), type=Shown)
 
 
 class Showing:
