@@ -14,6 +14,7 @@ from aiohttp import ClientSession, web
 
 from sevrouter import __version__
 from sevrouter.config import (
+    AlertmanagerSettings,
     Configuration,
     ConfigurationKeeper,
     ConsoleSettings,
@@ -35,6 +36,7 @@ from sevrouter.engine.intake import Intake
 from sevrouter.engine.janitor import Janitor
 from sevrouter.engine.lane import Route
 from sevrouter.engine.measurer import Measurer
+from sevrouter.engine.reconciler import Reconciler, Terms
 from sevrouter.engine.sweep import Sweep
 from sevrouter.engine.watcher import Watcher
 from sevrouter.ingest.authentication import Credentials
@@ -45,7 +47,7 @@ from sevrouter.notifiers.http import Transport, open_transport
 from sevrouter.notifiers.ping import HttpPinger
 from sevrouter.opening import open_store
 from sevrouter.signals import Signals
-from sevrouter.sources import prometheus
+from sevrouter.sources import alertmanager, connection, prometheus
 from sevrouter.store.errors import StoreError
 from sevrouter.store.sqlite import sqlite_version
 from sevrouter.telemetry.metrics import Metrics
@@ -98,7 +100,8 @@ async def serve(configuration: Configuration, options: Options) -> None:  # noqa
         stack.push_async_callback(dispatcher.stop)
         watcher = Watcher(store, lambda: keeper.configuration.routing, clock=utc_now, wake=dispatcher.wake)
         hearing = Hearing(store, lambda: keeper.configuration.routing, clock=utc_now, wake=dispatcher.wake)
-        session = await stack.enter_async_context(prometheus.open_session())
+        session = await stack.enter_async_context(connection.open_session())
+        alertmanagers = await stack.enter_async_context(connection.open_session())
         asker = Asker(clock=utc_now)
         measurer = Measurer(
             store,
@@ -128,8 +131,18 @@ async def serve(configuration: Configuration, options: Options) -> None:  # noqa
             lanes=dispatcher,
             due=watcher.wake,
         )
+        reconciler = Reconciler(
+            store,
+            lambda: keeper.configuration.routing,
+            metrics,
+            clock=utc_now,
+            lanes=dispatcher,
+            due=watcher.wake,
+            watched=measurer.wake,
+            heard=hearing.note,
+        )
         janitor = Janitor(store, dispatcher, lambda: keeper.configuration.retention, clock=utc_now)
-        loops = (watcher, measurer, hearing, sweep, heartbeats, janitor)
+        loops = (watcher, measurer, reconciler, hearing, sweep, heartbeats, janitor)
         heartbeat_out = HeartbeatOut(
             store,
             HttpPinger(await stack.enter_async_context(open_transport())),
@@ -155,6 +168,8 @@ async def serve(configuration: Configuration, options: Options) -> None:  # noqa
             webhook.credentials, webhook.max_body = _credentials(new), new.webhook.max_body
             asker.source = None if new.prometheus is None else _source(new.prometheus, session)
             metrics.show_config(new.hash, heartbeats=[each.name for each in new.routing.grader.heartbeats])
+            terms = Terms(new.reconcile.every, new.reconcile.missed_after)
+            reconciler.use([_asked(each, alertmanagers) for each in new.alertmanagers], terms)
             heartbeats.wake()
             heartbeat_out.wake()
             if new.hash != keeper.configuration.hash:
@@ -218,8 +233,11 @@ def _operations(
         # Where the store is away, the numbers that it last gave are shown beside the ones that need no store.
         with contextlib.suppress(StoreError, TimeoutError):
             async with asyncio.timeout(PROBE):
-                incidents, lanes = await store.read(lambda tx: (tx.incidents.counts(), tx.outbox.counts()))
+                incidents, suppressed, lanes = await store.read(
+                    lambda tx: (tx.incidents.counts(), tx.firing.suppressed(), tx.outbox.counts())
+                )
             metrics.show_incidents(incidents)
+            metrics.suppressed.set(len(suppressed))
             metrics.show_outbox(lanes, now=utc_now())
         return metrics.page()
 
@@ -278,13 +296,22 @@ def _credentials(configuration: Configuration) -> Credentials:
 
 
 def _source(settings: PrometheusSettings, session: ClientSession) -> prometheus.Prometheus:
-    credentials: prometheus.Bearer | prometheus.Basic | None = None
-    if settings.bearer_token is not None:
-        credentials = prometheus.Bearer(settings.bearer_token)
-    elif settings.username is not None and settings.password is not None:
-        credentials = prometheus.Basic(settings.username, settings.password)
     within = settings.timeout.total_seconds()
-    return prometheus.Prometheus(session, url=settings.url, credentials=credentials, answer_within=within)
+    return prometheus.Prometheus(session, url=settings.url, credentials=_login(settings), answer_within=within)
+
+
+def _asked(settings: AlertmanagerSettings, session: ClientSession) -> alertmanager.Alertmanager:
+    return alertmanager.Alertmanager(
+        session, url=settings.url, credentials=_login(settings), receivers=settings.receivers
+    )
+
+
+def _login(settings: PrometheusSettings | AlertmanagerSettings) -> connection.Credentials:
+    if settings.bearer_token is not None:
+        return connection.Bearer(settings.bearer_token)
+    if settings.username is not None and settings.password is not None:
+        return connection.Basic(settings.username, settings.password)
+    return None
 
 
 def _routes(configuration: Configuration, transports: Mapping[str, Transport], *, shadow: bool) -> dict[str, Route]:

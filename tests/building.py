@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from sevrouter.domain.alert import Alert, AlertStatus
 from sevrouter.domain.grading import Grader
-from sevrouter.domain.incident import IncidentPolicy
+from sevrouter.domain.identity import IncidentPolicy
 from sevrouter.domain.labels import parse_matcher
 from sevrouter.domain.ownership import Ownership, System
 from sevrouter.domain.routing import Routing

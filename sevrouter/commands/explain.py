@@ -13,11 +13,11 @@ from sevrouter.commands.terminal import CommandError, complain, load_config, say
 from sevrouter.domain.ahead import Ahead, ahead
 from sevrouter.domain.alert import Alert, AlertStatus
 from sevrouter.domain.explanation import title_of, why
+from sevrouter.domain.lenient import clean
 from sevrouter.domain.near_miss import consider, nearest
 from sevrouter.domain.review import queries
 from sevrouter.domain.sev import parse_sev, sev_name
 from sevrouter.domain.text import duration_text, one_line
-from sevrouter.ingest.lenient import clean
 from sevrouter.ingest.payload import read_payload
 
 if TYPE_CHECKING:

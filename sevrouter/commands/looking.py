@@ -37,7 +37,8 @@ def incidents(arguments: argparse.Namespace) -> int:
         return GOOD
     for each in listed:
         state = each.state.value if each.stale_since is None else "stale"
-        say(f"{each.id:>6}  {state:<12}  since {each.opened_at:{TIME}}  {headline(each)}")
+        hushed = "" if each.suppressed is None else f"  (suppressed: {each.suppressed})"
+        say(f"{each.id:>6}  {state:<12}  since {each.opened_at:{TIME}}  {headline(each)}{hushed}")
     if not listed:
         say("no incidents" if arguments.all else "no open incidents")
     return GOOD
@@ -55,6 +56,8 @@ def _show_one(database: Database, number: int, *, as_json: bool) -> int:
         say(json.dumps(_incident_json(found) | {"timeline": entries}, indent=2))
         return GOOD
     say(f"{headline(found)}\n{found.state.value} since {found.opened_at:{TIME}}, owner {found.owner or 'nobody'}")
+    if found.suppressed is not None:
+        say(f"suppressed, nobody is called: {found.suppressed}")
     for line in (*reasons(found), *_beside(found)):
         say(f"  {line}")
     for entry in timeline:
@@ -86,6 +89,7 @@ def _incident_json(incident: Incident) -> dict[str, Any]:
         "owner": incident.owner,
         "firing": incident.firing,
         "opened_at": incident.opened_at.isoformat(),
+        "suppressed": incident.suppressed,
         "resolved_at": incident.resolved_at.isoformat() if incident.resolved_at else None,
         "would_be": sev_name(milder.sev) if (milder := incident.standing.milder) else str(incident.sev),
         "stale_since": incident.stale_since.isoformat() if incident.stale_since else None,

@@ -5,6 +5,7 @@ stored or what a webhook looks like: it hands settings over and the composition 
 """
 
 from sevrouter.config.configuration import (
+    AlertmanagerSettings,
     Configuration,
     ConsoleSettings,
     Expected,
@@ -14,6 +15,7 @@ from sevrouter.config.configuration import (
     PagerDutySettings,
     PostgresSettings,
     PrometheusSettings,
+    ReconcileSettings,
     SlackSettings,
     SqliteSettings,
     StoreSettings,
@@ -26,6 +28,7 @@ from sevrouter.config.reload import ConfigurationKeeper, log_loaded
 from sevrouter.config.secret import SecretError, SecretFile
 
 __all__ = [
+    "AlertmanagerSettings",
     "Configuration",
     "ConfigurationError",
     "ConfigurationKeeper",
@@ -39,6 +42,7 @@ __all__ = [
     "PostgresSettings",
     "Problem",
     "PrometheusSettings",
+    "ReconcileSettings",
     "SecretError",
     "SecretFile",
     "SlackSettings",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
 from sevrouter.config.configuration import (
+    AlertmanagerSettings,
     Configuration,
     ConsoleSettings,
     Expected,
@@ -17,13 +18,24 @@ from sevrouter.config.configuration import (
     PagerDutySettings,
     PostgresSettings,
     PrometheusSettings,
+    ReconcileSettings,
     SlackSettings,
     SqliteSettings,
     StoreSettings,
     TlsSettings,
     WebhookSettings,
 )
-from sevrouter.config.connections import Auth, Console, HeartbeatOut, Jira, PagerDuty, Prometheus, Slack, Webhook
+from sevrouter.config.connections import (
+    Alertmanager,
+    Auth,
+    Console,
+    HeartbeatOut,
+    Jira,
+    PagerDuty,
+    Prometheus,
+    Slack,
+    Webhook,
+)
 from sevrouter.config.doubts import sorted_thresholds
 from sevrouter.config.references import default_name
 from sevrouter.config.secret import InlineSecret, Secret
@@ -32,7 +44,7 @@ from sevrouter.domain.alert import Alert
 from sevrouter.domain.grading import Fixed, Grader, Graduated, Mapped
 from sevrouter.domain.grading import Rule as GradingRule
 from sevrouter.domain.heartbeat import Heartbeat
-from sevrouter.domain.incident import IncidentPolicy
+from sevrouter.domain.identity import IncidentPolicy
 from sevrouter.domain.measure import Measure as AlertMeasure
 from sevrouter.domain.measure import Source
 from sevrouter.domain.ownership import Ownership, Person, System, Team
@@ -75,6 +87,8 @@ def assemble(
         integrations=_integrations(root, open_file),
         prometheus=None if root.prometheus is None else _prometheus(root.prometheus, open_file),
         heartbeat_out=None if root.heartbeat_out is None else _heartbeat_out(root.heartbeat_out, open_file),
+        alertmanagers=tuple(_alertmanager(each, open_file) for each in root.alertmanagers),
+        reconcile=ReconcileSettings(every=root.reconcile.every, missed_after=root.reconcile.missed_after),
         store=_store(root.store, path.parent, open_password),
         retention=root.history.retention,
         webhook=_webhook(root.webhook, open_file),
@@ -221,20 +235,31 @@ def _settings(chosen: PagerDuty | Slack | Jira | Console, open_file: OpenFile) -
 
 
 def _prometheus(prometheus: Prometheus, open_file: OpenFile) -> PrometheusSettings:
-    basic, token = prometheus.basic, None
-    if prometheus.bearer_token_file is not None or prometheus.bearer_token is not None:
-        token = _secret(prometheus.bearer_token_file, prometheus.bearer_token, open_file)
+    token, username, password = _login(prometheus, open_file)
     return PrometheusSettings(
-        url=prometheus.url,
-        bearer_token=token,
-        username=basic.username if basic else None,
-        password=_secret(basic.password_file, basic.password, open_file) if basic else None,
-        timeout=prometheus.timeout,
+        url=prometheus.url, bearer_token=token, username=username, password=password, timeout=prometheus.timeout
     )
 
 
 def _heartbeat_out(out: HeartbeatOut, open_file: OpenFile) -> HeartbeatOutSettings:
     return HeartbeatOutSettings(url=_secret(out.url_file, out.url, open_file), every=out.every)
+
+
+def _alertmanager(each: Alertmanager, open_file: OpenFile) -> AlertmanagerSettings:
+    token, username, password = _login(each, open_file)
+    return AlertmanagerSettings(
+        url=each.url, bearer_token=token, username=username, password=password, receivers=each.receivers
+    )
+
+
+def _login(asked: Prometheus | Alertmanager, open_file: OpenFile) -> tuple[Secret | None, str | None, Secret | None]:
+    """A token, or a user and a password, or none of them."""
+    basic, token = asked.basic, None
+    if asked.bearer_token_file is not None or asked.bearer_token is not None:
+        token = _secret(asked.bearer_token_file, asked.bearer_token, open_file)
+    if basic is None:
+        return token, None, None
+    return token, basic.username, _secret(basic.password_file, basic.password, open_file)
 
 
 def _store(store: Store, base: Path, open_password: OpenFile) -> StoreSettings:

@@ -51,6 +51,8 @@ SECRETS = (
     SecretField(("prometheus",), "bearer_token_file", "bearer_token", required=False),
     SecretField(("prometheus", "basic"), "password_file", "password"),
     SecretField(("heartbeat_out",), "url_file", "url", is_address=True),
+    SecretField(("alertmanagers", EACH), "bearer_token_file", "bearer_token", required=False),
+    SecretField(("alertmanagers", EACH, "basic"), "password_file", "password"),
     SecretField(("store",), "password_file", "password", required=False),
     SecretField(("webhook", "auth"), "bearer_token_files", "bearer_tokens", required=False),
     SecretField(("webhook", "auth", "basic"), "password_files", "passwords"),
@@ -82,8 +84,8 @@ def _logins(document: Document) -> Iterator[Problem]:
         if auth == {}:
             hint = "name a bearer token or a user, or leave auth out to let everybody send"
             yield document.problem(steps, "lets nobody in and keeps nobody out", hint=hint, at_key=True)
-    for steps, prometheus in document.find("prometheus"):
-        if isinstance(prometheus, dict) and "basic" in prometheus and prometheus.keys() & _BEARER:
+    for steps, asked in (*document.find("prometheus"), *document.find("alertmanagers", EACH)):
+        if isinstance(asked, dict) and "basic" in asked and asked.keys() & _BEARER:
             yield document.problem((*steps, "basic"), "a token and a user exclude each other", at_key=True)
 
 

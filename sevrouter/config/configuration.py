@@ -76,6 +76,25 @@ class HeartbeatOutSettings:
     every: timedelta
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertmanagerSettings:
+    """Who is asked what fires; `receivers` are those of its receivers that are us, all where there are none."""
+
+    url: str
+    bearer_token: Secret | None = None
+    username: str | None = None
+    password: Secret | None = None
+    receivers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcileSettings:
+    """How often the Alertmanagers are asked, and when an alert was missed; zero is never."""
+
+    every: timedelta
+    missed_after: timedelta
+
+
 @dataclass(frozen=True, slots=True)
 class SqliteSettings:
     """Keeps incidents in one file, for one process."""
@@ -188,6 +207,8 @@ class Configuration:
     integrations: Mapping[str, IntegrationSettings]
     prometheus: PrometheusSettings | None
     heartbeat_out: HeartbeatOutSettings | None
+    alertmanagers: tuple[AlertmanagerSettings, ...]
+    reconcile: ReconcileSettings
     store: StoreSettings
     retention: timedelta
     webhook: WebhookSettings

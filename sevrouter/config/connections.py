@@ -26,6 +26,7 @@ from sevrouter.config.fields import (
     Size,
     Text,
     Url,
+    Window,
 )
 from sevrouter.config.problem import FieldError
 
@@ -138,8 +139,8 @@ class Integrations(Section):
     jira: JiraChoice | None = Field(None, description="Files tickets: jira or console. Default: none.")
 
 
-class PrometheusBasic(Section):
-    """Basic authentication to Prometheus."""
+class SourceBasic(Section):
+    """Basic authentication to what is asked: Prometheus, Alertmanager."""
 
     username: Text = Field(description="The user. Required.")
     password_file: Text | None = Field(
@@ -160,7 +161,7 @@ class Prometheus(Section):
     bearer_token: InlineSecretText | None = Field(
         None, description="The token itself. Default: none. Only with `allow_inline_secrets`."
     )
-    basic: PrometheusBasic | None = Field(None, description="A user and a password. Default: none.")
+    basic: SourceBasic | None = Field(None, description="A user and a password. Default: none.")
     timeout: Patience = Field(
         timedelta(seconds=10), description="A duration, from 1s to 15s. Default: 10s. How long an answer may take."
     )
@@ -183,6 +184,63 @@ class HeartbeatOut(Section):
     )
     every: Interval = Field(
         timedelta(seconds=30), description="A duration, from 1s to 1h. Default: 30s. How often the address is asked."
+    )
+
+
+def _base_address(value: str) -> str:
+    if value.rstrip("/").endswith(("/api", "/api/v1", "/api/v2", "/api/v2/alerts")):
+        raise FieldError("holds the path of the API", "the address only, without /api/v2")
+    if "?" in value or "#" in value:
+        raise FieldError("holds more than an address", "the address only; secrets have their own fields")
+    return value
+
+
+class Alertmanager(Section):
+    """An Alertmanager that is asked what fires. One address by itself is written as that."""
+
+    url: Annotated[Url, AfterValidator(_base_address)] = Field(
+        description="The address, without /api/v2. Required. Of a cluster each replica is one, not what balances them."
+    )
+    bearer_token_file: Text | None = Field(
+        None, description="A file that holds a token. Default: none; read again when it changes."
+    )
+    bearer_token: InlineSecretText | None = Field(
+        None, description="The token itself. Default: none. Only with `allow_inline_secrets`."
+    )
+    basic: SourceBasic | None = Field(None, description="A user and a password. Default: none.")
+    receivers: tuple[Text, ...] = Field(
+        (),
+        description="Names of its receivers that send to us. Default: none; then every alert there is meant for us, "
+        "also one that a mistyped route sends elsewhere.",
+    )
+
+
+def _address_alone(written: object) -> object:
+    return {"url": written} if isinstance(written, str) else written
+
+
+AlertmanagerEntry = Annotated[Alertmanager, BeforeValidator(_address_alone)]
+
+
+def _each_once(entries: tuple[Alertmanager, ...]) -> tuple[Alertmanager, ...]:
+    if len({each.url.rstrip("/") for each in entries}) < len(entries):
+        raise FieldError("holds an address twice", "keep one of them")
+    return entries
+
+
+Alertmanagers = Annotated[tuple[AlertmanagerEntry, ...], AfterValidator(_each_once)]
+
+
+class Reconcile(Section):
+    """How what the Alertmanagers show is held against what they sent."""
+
+    every: Interval = Field(
+        timedelta(seconds=30), description="A duration, from 1s to 1h. Default: 30s. How often all of them are asked."
+    )
+    missed_after: Window = Field(
+        timedelta(minutes=6),
+        description="A duration, at most 1d. Default: 6m, more than a group_interval of 5m: until then it may still be "
+        "sent. For how long an alert fires there without reaching us before it is taken in; 0s turns that off.",
     )
 
 

@@ -11,7 +11,16 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from sevrouter.config.connections import Delivery, HeartbeatOut, History, Integrations, Prometheus, Webhook
+from sevrouter.config.connections import (
+    Alertmanagers,
+    Delivery,
+    HeartbeatOut,
+    History,
+    Integrations,
+    Prometheus,
+    Reconcile,
+    Webhook,
+)
 from sevrouter.config.fields import (
     NOT_EMPTY,
     Bound,
@@ -264,6 +273,10 @@ class Root(Section):
     prometheus: Prometheus | None = Field(
         None, description="Where queries are asked. Default: none; then no rule asks."
     )
+    alertmanagers: Alertmanagers = Field(
+        (), description="Who is asked what is silenced, what was missed, what is over. Default: nobody."
+    )
+    reconcile: Reconcile = Field(Reconcile(), description="How they are asked. Default: as its fields say.")
     store: Store = Field(Store(), description="Where incidents are kept. Default: as its fields say.")
     history: History = Field(History(), description="What is kept of the past. Default: as its field says.")
     delivery: Delivery = Field(Delivery(), description="How long is tried. Default: as its field says.")

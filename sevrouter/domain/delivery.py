@@ -183,6 +183,7 @@ class Superseded(enum.Enum):
     RESOLVE_QUEUED = "resolve_queued"
     ACKNOWLEDGED = "acknowledged"
     NOTHING_TO_FOLLOW_UP = "nothing_to_follow_up"
+    SUPPRESSED = "suppressed"
 
 
 class Sibling(Struct, frozen=True, gc=False):
@@ -197,8 +198,8 @@ class Sibling(Struct, frozen=True, gc=False):
 def superseded(delivery: Delivery, incident: Incident, siblings: Sequence[Sibling]) -> Superseded | None:
     """Re-check a delivery right before it is sent: the reason why it is void, or None when it is not.
 
-    Nobody is called for what is over or owned by now. A thread and a ticket still get the whole story. A rise
-    rings again although the incident is owned, also where it is what asks for a call in the first place.
+    Nobody is called for what is over, owned or suppressed by now. A thread and a ticket still get the whole story.
+    A rise rings again although the incident is owned, also where it is what asks for a call in the first place.
     """
     if delivery.notice.kind is NoticeKind.RESOLVED:
         # A shadow shows the whole story: what it would have told counts as told.
@@ -215,4 +216,4 @@ def superseded(delivery: Delivery, incident: Incident, siblings: Sequence[Siblin
     is_rise = delivery.notice.kind is NoticeKind.ROSE or delivery.notice.previous_sev is not None
     if incident.state is IncidentState.ACKNOWLEDGED and not is_rise:
         return Superseded.ACKNOWLEDGED
-    return None
+    return None if incident.suppressed is None else Superseded.SUPPRESSED

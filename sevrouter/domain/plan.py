@@ -69,7 +69,28 @@ def plan(fold: Fold, responses: Responses) -> tuple[Incident | None, tuple[Plann
     if (likely := fold.fact(Fact.LIKELY)) is not None:
         incident, warned = _warn(incident, likely, responses)
         planned += warned
-    return incident, tuple(planned)
+    return _called(before, incident, planned, responses)
+
+
+def _called(
+    before: Incident, incident: Incident, planned: Sequence[Planned], responses: Responses
+) -> tuple[Incident, tuple[Planned, ...]]:
+    """What is planned without the calls that are held back while it is suppressed, or with the one that was."""
+    if incident.suppressed is not None:
+        held = [each for each in planned if each.integration != CALL or each.kind is NoticeKind.RESOLVED]
+        if len(held) == len(planned):
+            return incident, tuple(planned)
+        asked = incident.asked if CALL in before.asked else tuple(name for name in incident.asked if name != CALL)
+        return replace(incident, asked=asked, standing=replace(incident.standing, withheld=True)), tuple(held)
+    if not incident.standing.withheld:
+        return incident, tuple(planned)
+    incident = replace(incident, standing=replace(incident.standing, withheld=False))
+    is_asked_for = incident.is_open and CALL in responses.get(incident.sev, ())
+    if not is_asked_for or any(each.integration == CALL for each in planned):
+        return incident, tuple(planned)
+    if CALL in incident.asked:
+        return incident, (*planned, Planned(CALL, NoticeKind.ROSE))
+    return replace(incident, asked=(*incident.asked, CALL)), (*planned, Planned(CALL, NoticeKind.OPENED))
 
 
 def _news(fold: Fold, asked: Sequence[str]) -> Iterator[Planned]:

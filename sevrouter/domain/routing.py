@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sevrouter.domain.grading import Grader
-from sevrouter.domain.incident import IncidentPolicy
+from sevrouter.domain.grading import Grader, Verdict
+from sevrouter.domain.identity import IncidentPolicy
 from sevrouter.domain.ownership import Ownership
 from sevrouter.domain.plan import Responses
 from sevrouter.domain.review import HORIZON
@@ -32,3 +32,10 @@ class Routing:
     horizon: timedelta = HORIZON
     outage_after: timedelta = UNSURE_AFTER
     config_hash: str
+
+    def takes_in(self, verdict: Verdict) -> bool:
+        """Whether an alert is taken in, by its verdict, that nobody sent and only an Alertmanager shows.
+
+        What is no incident and never will be is not: it makes none, and what is waited for has to come by itself.
+        """
+        return verdict.sev is not None or verdict.watched

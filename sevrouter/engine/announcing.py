@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from sevrouter.domain.delivery import NewDelivery
 from sevrouter.domain.incident import Incident, TimelineEntry
 from sevrouter.domain.plan import notice, plan
+from sevrouter.engine.tally import report_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from sevrouter.domain.incident import Fold
@@ -24,6 +25,12 @@ class Announced:
 
     facts: list[tuple[Incident, TimelineEntry]] = field(default_factory=list)
     integrations: set[str] = field(default_factory=set)
+
+    def follow_up(self, wake: Callable[[set[str]], None]) -> None:
+        """First what has to happen, then what is said of it; once it is committed."""
+        if self.integrations:
+            wake(self.integrations)
+        report_facts(self.facts)
 
 
 def announce(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from sevrouter.domain.hearing import heard, missed
 from sevrouter.engine.announcing import Announced, announce
-from sevrouter.engine.tally import report_facts
 from sevrouter.engine.timer import Timer
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ class Hearing:
         waiting = [*self._heard.items()]
         for start in range(0, len(waiting), TOGETHER):
             part = dict(waiting[start : start + TOGETHER])
-            self._follow_up(await self._store.write(partial(self._hear, heard_at=part)))
+            (await self._store.write(partial(self._hear, heard_at=part))).follow_up(self._wake_integrations)
             self._heard = {number: at for number, at in self._heard.items() if part.get(number) != at}
 
     def _hear(self, tx: TransactionPort, heard_at: Mapping[int, datetime]) -> Announced:
@@ -81,7 +80,7 @@ class Hearing:
         if not await self._store.read(lambda tx: tx.incidents.unheard(before, most=1)):
             return 0
         count, announced = await self._store.write(lambda tx: self._miss(tx, before))
-        self._follow_up(announced)
+        announced.follow_up(self._wake_integrations)
         return count
 
     def _miss(self, tx: TransactionPort, before: datetime) -> tuple[int, Announced]:
@@ -89,8 +88,3 @@ class Hearing:
         silent = tx.incidents.unheard(before, most=TOGETHER)
         folds = [(each, missed(each, now=now, stale_after=routing.stale_after)) for each in silent]
         return len(silent), announce(tx, routing, folds, now=now)
-
-    def _follow_up(self, announced: Announced) -> None:
-        if announced.integrations:
-            self._wake_integrations(announced.integrations)
-        report_facts(announced.facts)

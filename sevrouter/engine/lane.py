@@ -20,10 +20,12 @@ from sevrouter.domain.delivery import (
     OutcomeReason,
     Rejected,
     Retry,
+    Superseded,
     Unknown,
     superseded,
 )
 from sevrouter.domain.incident import Fact
+from sevrouter.domain.suppression import withholding
 from sevrouter.engine.lease import Lease, is_young, lease_until
 from sevrouter.engine.ports import Notifier
 from sevrouter.engine.recording import Recording, about, entry_of
@@ -217,6 +219,8 @@ class Lane:
             void = superseded(head, incidents[head.notice.incident_id], siblings)
             if void is not None:
                 claim.ended.append(_Ended(head, DeliveryState.SUPERSEDED, Fact.SUPERSEDED, void.value))
+                if void is Superseded.SUPPRESSED:
+                    tx.incidents.save([withholding(incidents[head.notice.incident_id])])
             elif head.expires_at <= now:
                 expired = OutcomeReason.EXPIRED.value
                 claim.ended.append(_Ended(head, DeliveryState.DEAD, Fact.DELIVERY_EXPIRED, expired))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from sevrouter.domain.readings import Readings
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from sevrouter.domain.heartbeat import Ping, Pulse
     from sevrouter.domain.incident import Incident, TimelineEntry
     from sevrouter.domain.promql import QueryAnswer
+    from sevrouter.domain.reconciliation import Answer, Held, Unanswered
     from sevrouter.domain.routing import Routing
+    from sevrouter.domain.suppression import Silence
 
 T = TypeVar("T")
 
@@ -67,6 +69,31 @@ class Pinger(Protocol):
 
     async def ping(self, url: Callable[[], str]) -> tuple[Ping, str]:
         """Ask once; what came of it, and a detail that tells nothing of the address."""
+        ...
+
+
+class Alertmanager(Protocol):
+    """Who is asked what fires. Never raises for an expected failure."""
+
+    @property
+    def name(self) -> str:
+        """Its address."""
+        ...
+
+    async def ask(self) -> Answer | Unanswered:
+        """Every alert that it shows."""
+        ...
+
+    async def up_for(self) -> timedelta | Unanswered:
+        """For how long it has been running."""
+        ...
+
+    async def muted(self) -> Collection[bytes] | Unanswered:
+        """The digests of the alerts that it tells nobody of just now because of the time of day."""
+        ...
+
+    async def silences(self, ids: Iterable[str]) -> Mapping[str, Silence]:
+        """What is told of silences, of those that it knows."""
         ...
 
 
@@ -203,11 +230,21 @@ class WatchesPort(Protocol):
 
 
 class FiringPort(Protocol):
-    """What fires, as it was last told of."""
+    """What fires, as it was last told of, and by its incidents."""
 
     def ids(self, *, after: int, most: int) -> list[int]: ...
 
     def alerts(self, ids: Collection[int]) -> list[Alert]: ...
+
+    def held(self) -> list[Held]: ...
+
+    def of_incidents(self, ids: Collection[int]) -> dict[int, list[bytes]]: ...
+
+    def labelled(self, ids: Iterable[int]) -> dict[bytes, Alert]: ...
+
+    def see(self, ids: Sequence[int]) -> None: ...
+
+    def suppressed(self) -> set[int]: ...
 
 
 class DeploymentsPort(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -10,13 +9,16 @@ from msgspec.structs import replace
 from sevrouter.domain.alert import Alert, AlertRecord, AlertStatus, HistoryEntry
 from sevrouter.domain.delivery import NewDelivery
 from sevrouter.domain.heartbeat import beat
-from sevrouter.domain.incident import Fold, Incident, IncidentPolicy, Opening, TimelineEntry, fold
+from sevrouter.domain.incident import Fold, Incident, TimelineEntry, fold
 from sevrouter.domain.observation import Change, Observation, observe
-from sevrouter.domain.outlook import Outlook, look
+from sevrouter.domain.outlook import look
 from sevrouter.domain.own import UNREADABLE, unreadable_webhook
-from sevrouter.domain.plan import Planned, notice, plan
+from sevrouter.domain.plan import notice, plan
+from sevrouter.domain.reconciliation import found_by_asking
+from sevrouter.domain.suppression import lifted_by
 from sevrouter.engine.deployments import suspecting
 from sevrouter.engine.entries import content_entry, entry, is_watched, placed_entry
+from sevrouter.engine.grouping import Group, Grouping
 from sevrouter.engine.lease import Lease, claimed, lease_until
 from sevrouter.engine.ports import ForgottenError
 from sevrouter.engine.tally import Tally
@@ -26,26 +28,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sevrouter.domain.grading import Verdict
+    from sevrouter.domain.outlook import Outlook
     from sevrouter.domain.routing import Routing
     from sevrouter.engine.ports import TransactionPort
     from sevrouter.engine.webhook import Webhook
-
-
-@dataclass(slots=True)
-class _Group:
-    """The observations of one webhook that belong to one incident."""
-
-    incident: Incident | None
-    opening: Opening
-    observations: list[Observation] = field(default_factory=list)
-    outlook: Outlook | None = None
-    folded: Fold | None = None
-    planned: tuple[Planned, ...] = ()
-
-    @property
-    def is_watched(self) -> bool:
-        """Whether time alone may change how bad one of them is."""
-        return any(each.change is not Change.MEASURED and is_watched(each.verdict) for each in self.observations)
 
 
 class Taking:
@@ -66,16 +52,21 @@ class Taking:
         self._keys = keys
         self._takes = takes
         self._lease = lease
-        # Whether a webhook is behind it: what we find out by ourselves says nothing of what Alertmanager left out.
-        self._is_heard = False
+        # Whether a webhook is behind it: what we find out by ourselves says nothing of what Alertmanager left out. Or
+        # whether an Alertmanager was asked for it.
+        self._is_webhook, self._is_found = False, False
         self._truncated = False
         self._minds_repeats = False
         self._tally = Tally()
-        self._groups: dict[str, _Group] = {}
+        self._groups: Mapping[str, Group] = {}
+
+    @property
+    def _is_heard(self) -> bool:
+        return self._is_webhook or self._is_found
 
     def run(self, webhook: Webhook) -> Tally | None:
         """None where it has to be read whole; then nothing was changed."""
-        self._is_heard, self._truncated = True, webhook.truncated
+        self._is_webhook, self._truncated = True, webhook.truncated
         self._tally.handed += self._lease.held(self._tx)
         if webhook.repeats and not self._repeats(webhook):
             return None
@@ -120,11 +111,21 @@ class Taking:
         self._tally.heard.clear()
         return self._tally
 
+    def found(self, alerts: Sequence[Alert]) -> Tally:
+        """The same for what Alertmanager was asked for, because it did not come by a webhook."""
+        self._tally.handed += self._lease.held(self._tx)
+        self._is_found = True
+        self._carry_out(self._observe(self._distinct(alerts)))
+        return self._tally
+
     def _carry_out(self, observations: Sequence[Observation], outlooks: Mapping[int, Outlook] | None = None) -> None:
         if not observations and not outlooks:
             return
-        self._group(observations)
-        self._look(outlooks or {})
+        grouping = Grouping(self._tx, self._routing, self._keys)
+        grouping.add(observations)
+        grouping.look(outlooks or {})
+        self._groups = grouping.groups
+        self._tally.unowned += grouping.unowned
         for group in self._groups.values():
             self._fold(group)
         self._save()
@@ -208,49 +209,7 @@ class Taking:
         verdict = unreadable_webhook(self._routing.grader.unmatched, why)
         return Observation(Change.EVENT, alert, None, verdict)
 
-    def _group(self, observations: Sequence[Observation]) -> None:
-        # An alert stays with its open incident, also where a reload has changed what groups alerts.
-        mine = self._open_incidents(observations)
-        policy = self._routing.incidents
-        keys = [
-            self._key(policy, each.alert) if incident is None else incident.dedup_key
-            for each, incident in zip(observations, mine, strict=True)
-        ]
-        unknown = {key for key, incident in zip(keys, mine, strict=True) if incident is None}
-        last = self._tx.incidents.last_by_key(unknown)
-        for observation, name, own in zip(observations, keys, mine, strict=True):
-            incident = own or last.get(name)
-            group = self._groups.get(name)
-            if group is None:
-                group = self._groups[name] = _Group(incident, Opening(dedup_key=name, system=None, owner=None))
-            self._own(group, observation)
-            group.observations.append(observation)
-
-    def _look(self, outlooks: Mapping[int, Outlook]) -> None:
-        for number, incident in self._tx.incidents.by_id(outlooks).items():
-            key = incident.dedup_key
-            if key not in self._groups:
-                self._groups[key] = _Group(incident, Opening(dedup_key=key, system=None, owner=None))
-            self._groups[key].outlook = outlooks[number]
-
-    def _key(self, policy: IncidentPolicy, alert: Alert) -> str:
-        return self._keys.get(alert.digest) or policy.dedup_key(alert.labels)
-
-    def _open_incidents(self, observations: Sequence[Observation]) -> list[Incident | None]:
-        ids = [each.record.incident_id if each.record else None for each in observations]
-        found = self._tx.incidents.by_id({number for number in ids if number is not None})
-        incidents = (None if number is None else found.get(number) for number in ids)
-        return [each if each is not None and each.is_open else None for each in incidents]
-
-    def _own(self, group: _Group, observation: Observation) -> None:
-        if observation.change not in (Change.FIRED, Change.CHANGED, Change.EVENT, Change.MEASURED):
-            return
-        owned = self._routing.ownership.of(observation.alert.labels)
-        self._tally.unowned += owned.system is None and observation.change is Change.FIRED
-        if group.opening.system is None:
-            group.opening = replace(group.opening, system=owned.system, owner=owned.owner)
-
-    def _fold(self, group: _Group) -> None:
+    def _fold(self, group: Group) -> None:
         before = group.incident
         was_truncated = before is not None and before.truncated
         matters = any(each.change.moves for each in group.observations) or self._truncated or was_truncated
@@ -265,9 +224,13 @@ class Taking:
                 policy=self._routing.incidents,
                 config_hash=self._routing.config_hash,
                 now=self._now,
-                truncated=self._truncated if self._is_heard else was_truncated,
+                truncated=self._truncated if self._is_webhook else was_truncated,
                 is_heard=self._is_heard,
             )
+            if self._is_heard:
+                folded = lifted_by(folded, group.observations, now=self._now)
+            if self._is_found:
+                folded = found_by_asking(folded)
         if group.outlook is not None:
             folded = look(folded, group.outlook, now=self._now, horizon=self._routing.horizon)
         folded = suspecting(self._tx, folded, window=self._routing.deployment_window, now=self._now)
@@ -323,7 +286,7 @@ class Taking:
         self._tally.integrations |= {each.integration for each in deliveries if each.lease is None}
         self._tally.handed += claimed(self._tx.outbox.add(deliveries), deliveries)
 
-    def _deliveries(self, group: _Group, incident: Incident) -> list[NewDelivery]:
+    def _deliveries(self, group: Group, incident: Incident) -> list[NewDelivery]:
         # Nothing older waits for anybody who was not told of this incident before.
         told = () if group.incident is None else group.incident.asked
         deliveries = []

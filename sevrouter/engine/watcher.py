@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from sevrouter.domain.incident import settle
 from sevrouter.engine.announcing import Announced, announce
-from sevrouter.engine.tally import report_facts
 from sevrouter.engine.timer import Timer
 
 if TYPE_CHECKING:
@@ -44,9 +43,7 @@ class Watcher:
         """Settle what is due now, and return when the next is due."""
         if await self._store.read(lambda tx: tx.incidents.due(self._clock(), most=1)):
             announced = await self._store.write(self._settle)
-            if announced.integrations:
-                self._wake_integrations(announced.integrations)
-            report_facts(announced.facts)
+            announced.follow_up(self._wake_integrations)
         return await self._store.read(lambda tx: tx.incidents.next_due_at())
 
     def _settle(self, tx: TransactionPort) -> Announced:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
+from sevrouter.domain.lenient import Unreadable
+from sevrouter.domain.moments import FURTHEST_AHEAD, read_moment
 from sevrouter.domain.text import one_line
 from sevrouter.engine.deployments import Report
-from sevrouter.ingest.lenient import Unreadable
-from sevrouter.ingest.moments import FURTHEST_AHEAD, read_moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

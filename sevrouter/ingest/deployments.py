@@ -9,9 +9,9 @@ import structlog
 from aiohttp import web
 
 from sevrouter.domain.explanation import is_safe_link
+from sevrouter.domain.lenient import Unreadable
 from sevrouter.engine.ports import NotStoredError
 from sevrouter.ingest.deployment_reports import Reports, read_reports
-from sevrouter.ingest.lenient import Unreadable
 from sevrouter.ingest.webhook import Refused, refusing
 
 if TYPE_CHECKING:

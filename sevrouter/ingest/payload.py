@@ -8,15 +8,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from hashlib import sha256
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from sevrouter.domain.alert import Alert, AlertStatus
-from sevrouter.domain.labels import pairs_digest
-from sevrouter.ingest.lenient import Unreadable, clean, load_json, number_text, text_map
-from sevrouter.ingest.moments import read_moment, read_start
+from sevrouter.domain.lenient import Unreadable, clean, load_json, number_text, text_map
+from sevrouter.domain.member import ABSENT, UNREADABLE, content_of, forgiven_annotations, identity, read_texts
+from sevrouter.domain.moments import read_moment, read_start
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -27,34 +26,28 @@ VERSION = "4"
 VERSIONS = (VERSION, "1")
 
 
-# What was not sent. An optional `Raw` would take nothing but null.
-_ABSENT = msgspec.Raw()
-
-
 class _Member(msgspec.Struct, gc=False):
     """An alert as well-behaved senders write it."""
 
     labels: msgspec.Raw
-    annotations: msgspec.Raw = _ABSENT
+    annotations: msgspec.Raw = ABSENT
     status: str = "firing"
     startsAt: str = ""  # noqa: N815  Alertmanager's name
     endsAt: str = ""  # noqa: N815  Alertmanager's name
     generatorURL: str = ""  # noqa: N815  Alertmanager's name
-    values: msgspec.Raw = _ABSENT
+    values: msgspec.Raw = ABSENT
 
 
 class _Envelope(msgspec.Struct, gc=False):
     """The group, as far as it matters; the status of a group is not to be trusted, so it is not read."""
 
     alerts: list[msgspec.Raw]
-    version: msgspec.Raw = _ABSENT
-    truncatedAlerts: msgspec.Raw = _ABSENT  # noqa: N815  Alertmanager's name
+    version: msgspec.Raw = ABSENT
+    truncatedAlerts: msgspec.Raw = ABSENT  # noqa: N815  Alertmanager's name
 
 
 _envelope = msgspec.json.Decoder(_Envelope)
 _member = msgspec.json.Decoder(_Member)
-_text_map = msgspec.json.Decoder(dict[str, str])
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +113,7 @@ class Outline:
                 continue
             try:
                 alert = _read_member(raw, sighting, self._received_at)
-            except (*_UNREADABLE, Unreadable):
+            except (*UNREADABLE, Unreadable):
                 _take_leniently(payload, bytes(raw), self._received_at)
             else:
                 payload.alerts.append(alert)
@@ -135,44 +128,23 @@ def read_payload(body: bytes | bytearray, *, received_at: datetime) -> Payload:
 def _envelope_of(body: bytes | bytearray) -> _Envelope | None:
     try:
         return _envelope.decode(body)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
-
-
-# The digest of a label set by the hash of its text: a busy Alertmanager sends the same ones for hours.
-_identities: dict[bytes, bytes] = {}
-MOST_IDENTITIES = 100_000
-
-
-def _identify(key: bytes, labels: dict[str, str]) -> bytes:
-    if len(_identities) >= MOST_IDENTITIES:
-        for first in list(islice(_identities, MOST_IDENTITIES // 8)):
-            del _identities[first]
-    digest = _identities[key] = pairs_digest(labels)
-    return digest
 
 
 def _read_member(raw: msgspec.Raw, sighting: bytes, received_at: datetime) -> Alert:
     member = _member.decode(raw)
-    labels = _text_map.decode(member.labels)
-    key = sha256(member.labels).digest()
-    content = sha256(member.annotations)
-    values = {}
-    if member.values is not _ABSENT:
-        # Apart, so that nothing that moves from one to the other looks the same.
-        content.update(b"\0")
-        content.update(member.values)
-        values = _values(load_json(bytes(member.values)))
+    labels = read_texts(member.labels)
     return Alert(
         labels=labels,
-        annotations={} if member.annotations is _ABSENT else _text_map.decode(member.annotations),
-        values=values,
+        annotations={} if member.annotations is ABSENT else read_texts(member.annotations),
+        values={} if member.values is ABSENT else _values(load_json(bytes(member.values))),
         status=_status(member.status),
         starts_at=read_start(member.startsAt, received_at=received_at),
         ends_at=read_moment(member.endsAt),
         generator_url=member.generatorURL,
-        digest=_identities.get(key) or _identify(key, labels),
-        content=content.digest()[:16],
+        digest=identity(member.labels, labels),
+        content=content_of(member.annotations, member.values),
         sighting=sighting,
     )
 
@@ -208,7 +180,7 @@ def _alert(member: Any, received_at: datetime) -> Alert:
         raise Unreadable("an alert is not an object")
     return Alert(
         labels=text_map(member.get("labels"), "labels"),
-        annotations=_annotations(member.get("annotations")),
+        annotations=forgiven_annotations(member.get("annotations")),
         values=_values(member.get("values")),
         status=_status(member.get("status")),
         starts_at=read_start(member.get("startsAt"), received_at=received_at),
@@ -224,14 +196,6 @@ _RESOLVED = AlertStatus.RESOLVED.value
 def _status(value: Any) -> AlertStatus:
     # Whatever is not plainly resolved may still be burning.
     return AlertStatus.RESOLVED if value == _RESOLVED else AlertStatus.FIRING
-
-
-def _annotations(value: Any) -> dict[str, str]:
-    # What identifies an alert is in its labels; without annotations a number is missing, and that is unsure.
-    try:
-        return text_map(value, "annotations")
-    except Unreadable:
-        return {}
 
 
 def _values(value: Any) -> dict[str, str]:

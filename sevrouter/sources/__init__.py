@@ -1,1 +1,1 @@
-"""What is asked for more than an alert says: Prometheus."""
+"""What is asked for more than an alert says: Prometheus, Alertmanager."""

@@ -1,27 +1,25 @@
 """Asks Prometheus, or what speaks like it, for the numbers of now: one attempt, bounded in time and size.
 
-Knows connections and credentials. Must not know what is asked, nor what follows from the answer.
+Must not know what is asked, nor what follows from the answer.
 """
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import aiohttp
 
-from sevrouter import __version__
 from sevrouter.domain.promql import QueryAnswer, QueryProblem
 from sevrouter.domain.redaction import redact
 from sevrouter.domain.text import one_line
 from sevrouter.sources.answers import LONGEST_DETAIL, read_answer
+from sevrouter.sources.connection import HEADERS, beginning
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
+
+    from sevrouter.sources.connection import Credentials
 
 # Seconds. A Prometheus on the same network takes a connection at once; a query that takes longer than 10 s is asked
 # of too much data, and the next one is due.
@@ -31,49 +29,8 @@ ANSWER_WITHIN = 10.0
 # Bytes. As many series as are read at all, each with the labels of a Kubernetes pod.
 LARGEST_ANSWER = 8 * 1024 * 1024
 
-# Seconds that a connection is kept. A storm asks much at once; one kept for longer dies unnoticed, and the query
-# that finds out is lost.
-KEPT = 2.0
-# Connections. Prometheus evaluates 20 queries at once by default, and has others to answer.
-MOST_AT_ONCE = 10
-
-# Asked for at each query, since it may be rotated. Raises OSError or ValueError where there is none.
-Secret = Callable[[], str]
-
-_HEADERS = {
-    "Accept": "application/json",
-    "Content-Type": "application/x-www-form-urlencoded",
-    "User-Agent": f"sevrouter/{__version__}",
-}
+_HEADERS = {**HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
 _NETWORK_ERRORS = (aiohttp.ClientError, OSError)
-
-
-@dataclass(frozen=True, slots=True)
-class Bearer:
-    """A token that whoever holds it may ask with."""
-
-    token: Secret
-
-    def read(self) -> tuple[str, tuple[str, ...]]:
-        """The header, and what of it must not be told. Raises OSError or ValueError."""
-        token = self.token()
-        if not token or not (token.isascii() and token.isprintable()):
-            raise ValueError("no header can carry the token")
-        return f"Bearer {token}", (token,)
-
-
-@dataclass(frozen=True, slots=True)
-class Basic:
-    """A user and a password."""
-
-    username: str
-    password: Secret
-
-    def read(self) -> tuple[str, tuple[str, ...]]:
-        """The header, and what of it must not be told. Raises OSError or ValueError."""
-        password = self.password()
-        pair = f"{self.username}:{password}"
-        return f"Basic {base64.b64encode(pair.encode()).decode()}", (password, pair)
 
 
 class Prometheus:
@@ -84,7 +41,7 @@ class Prometheus:
         session: aiohttp.ClientSession,
         *,
         url: str,
-        credentials: Bearer | Basic | None = None,
+        credentials: Credentials = None,
         answer_within: float = ANSWER_WITHIN,
         connect_within: float = CONNECT_WITHIN,
     ) -> None:
@@ -119,19 +76,11 @@ class Prometheus:
             self._url, data=body, headers=headers, timeout=self._timeout, allow_redirects=False
         )
         async with request as response:
-            answer = await _beginning(response.content)
+            answer = await beginning(response.content, LARGEST_ANSWER)
         if len(answer) > LARGEST_ANSWER:
             detail = f"answered {response.status} with more than {LARGEST_ANSWER // 1024**2} MiB: ask for fewer series"
             return QueryAnswer(problem=QueryProblem.UNREADABLE, detail=detail)
         return read_answer(response.status, answer, secrets=secrets)
-
-
-async def _beginning(content: aiohttp.StreamReader) -> bytes:
-    """A body, or a byte more than the largest one that is read."""
-    body = bytearray()
-    while chunk := await content.read(LARGEST_ANSWER + 1 - len(body)):
-        body += chunk
-    return bytes(body)
 
 
 def _failure(error: Exception, secrets: Sequence[str]) -> QueryAnswer:
@@ -150,13 +99,3 @@ def _problem_of(error: Exception) -> QueryProblem:
             return QueryProblem.UNREADABLE
         case _:
             return QueryProblem.AWAY
-
-
-@asynccontextmanager
-async def open_session() -> AsyncIterator[aiohttp.ClientSession]:
-    """Connections to ask through, for one Prometheus or, after another, the next."""
-    async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=MOST_AT_ONCE, keepalive_timeout=KEPT),
-        cookie_jar=aiohttp.DummyCookieJar(),
-    ) as session:
-        yield session

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 OUTCOMES = ("delivered", "retry", "unknown", "rejected", "expired", "superseded", "shadowed")
 DEPLOYMENT_RESULTS = ("new", "known", "refused")
+RECONCILED = ("missed", "vanished")
 WEBHOOK_CODES = ("200", "400", "401", "405", "408", "413", "415", "503")
 # Seconds; a call is promised within one when idle and five in a storm.
 LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
@@ -66,6 +67,18 @@ class Metrics:
         self.deployments = Counter(
             "sevrouter_deployments", "Deployments that were reported, and requests for that which were refused.",
             ["result"], registry=registry,
+        )  # fmt: skip
+        self.alertmanagers_unreachable = Gauge(
+            "sevrouter_alertmanagers_unreachable", "Alertmanagers that did not answer when they were last asked.",
+            registry=registry,
+        )  # fmt: skip
+        self.reconciled = Counter(
+            "sevrouter_reconciled_alerts", "Alerts that were set right as Alertmanager shows them, and nobody sent.",
+            ["result"], registry=registry,
+        )  # fmt: skip
+        self.suppressed = Gauge(
+            "sevrouter_incidents_suppressed", "Open incidents that nobody is called for, silenced or inhibited.",
+            registry=registry,
         )  # fmt: skip
         self.incidents = Gauge("sevrouter_incidents", "Incidents that are stored.", ["sev", "state"], registry=registry)
         self.deliveries = Counter(
@@ -119,6 +132,8 @@ class Metrics:
             self.webhooks.labels(code)
         for result in DEPLOYMENT_RESULTS:
             self.deployments.labels(result)
+        for result in RECONCILED:
+            self.reconciled.labels(result)
         for status in AlertStatus:
             self.alerts.labels(status.value)
         self.firing = self.alerts.labels(AlertStatus.FIRING.value)

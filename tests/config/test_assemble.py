@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sevrouter.config import (
+    AlertmanagerSettings,
     Configuration,
     ConsoleSettings,
     JiraSettings,
     PagerDutySettings,
+    ReconcileSettings,
     SlackSettings,
     SqliteSettings,
     load,
@@ -175,8 +177,22 @@ def test_what_is_not_written_has_its_default(write: Write, smallest: str) -> Non
     assert bare.webhook.max_body == 256 * 2**20
     assert (bare.webhook.bearer_tokens, bare.webhook.basic_username, bare.webhook.basic_passwords) == ((), None, ())
     assert bare.store == SqliteSettings(bare.path.parent / "sevrouter.db")
+    assert bare.alertmanagers == ()
+    assert bare.reconcile == ReconcileSettings(every=timedelta(seconds=30), missed_after=timedelta(minutes=6))
     assert bare.integrations == {"call": ConsoleSettings()}
     assert (bare.teams, bare.people, bare.warnings) == ({}, {}, ())
+
+
+def test_alertmanagers_are_what_is_written() -> None:
+    configuration = load(GOOD / "alertmanagers.yaml")
+    plain, by_user, by_token = configuration.alertmanagers
+
+    assert plain == AlertmanagerSettings(url="http://alertmanager-0:9093")
+    assert by_user.password is not None
+    assert (by_user.username, by_user.password(), by_user.bearer_token) == ("ana", "xoxb-hunter2", None)
+    assert by_token.bearer_token is not None
+    assert (by_token.bearer_token(), by_token.receivers) == ("xoxb-hunter2", ("sevrouter", "pager"))
+    assert configuration.reconcile == ReconcileSettings(every=timedelta(minutes=1), missed_after=timedelta(0))
 
 
 def test_words_that_yaml_would_turn_into_something_else_match_as_they_are_written() -> None:

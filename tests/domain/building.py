@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from sevrouter.domain.alert import Alert, AlertRecord, AlertStatus
 from sevrouter.domain.delivery import CALL, Delivery, DeliveryState, Notice, NoticeKind, Sibling
 from sevrouter.domain.grading import Fixed, Grade, GradeReason, Graduated, Mapped, Rule, Verdict
@@ -13,6 +15,7 @@ from sevrouter.domain.labels import parse_matcher
 from sevrouter.domain.measure import Measure, Source, parse_threshold
 from sevrouter.domain.observation import Change, Observation
 from sevrouter.domain.sev import Sev
+from sevrouter.domain.shown import Shown
 from sevrouter.domain.timed import Timed, Watched
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -227,3 +230,28 @@ def sibling(
 ) -> Sibling:
     """Another delivery of the same incident to the same integration."""
     return Sibling(number, kind, state, unknowns)
+
+
+def shown(
+    alert: Alert,
+    *,
+    silenced_by: tuple[str, ...] = (),
+    inhibited_by: tuple[str, ...] = (),
+    receivers: tuple[str, ...] = ("sevrouter",),
+    state: str | None = None,
+) -> Shown:
+    """An alert as an Alertmanager shows it."""
+    member = {
+        "labels": alert.labels,
+        "annotations": alert.annotations,
+        "startsAt": alert.starts_at.isoformat(),
+        "generatorURL": alert.generator_url,
+        "fingerprint": alert.labels["alertname"].lower(),
+        "receivers": [{"name": each} for each in receivers],
+        "status": {
+            "state": state or ("suppressed" if silenced_by or inhibited_by else "active"),
+            "silencedBy": silenced_by,
+            "inhibitedBy": inhibited_by,
+        },
+    }
+    return msgspec.json.decode(msgspec.json.encode(member), type=Shown)

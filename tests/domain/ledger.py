@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from sevrouter.domain.alert import Alert, AlertRecord, AlertStatus
-from sevrouter.domain.incident import Fact, Incident, IncidentPolicy, fold, settle
+from sevrouter.domain.identity import IncidentPolicy
+from sevrouter.domain.incident import Fact, Incident, fold, settle
 from sevrouter.domain.observation import Change, Observation, closed_until, observe
 from sevrouter.domain.plan import Planned, plan
 from tests.domain.building import CONFIG, OPENING, at

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from sevrouter.domain.delivery import Notice, NoticeKind
 from sevrouter.domain.deployment import Deployment, NearbyDeployment, links_to, nearby
-from sevrouter.domain.incident import Evidence, Incident, IncidentPolicy, fold
+from sevrouter.domain.identity import IncidentPolicy
+from sevrouter.domain.incident import Evidence, Incident, fold
 from sevrouter.domain.observation import Change
 from sevrouter.domain.plan import Planned, notice
 from sevrouter.domain.sev import Sev

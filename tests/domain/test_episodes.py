@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sevrouter.domain.alert import Alert
 from sevrouter.domain.delivery import NoticeKind
 from sevrouter.domain.grading import Grader
-from sevrouter.domain.incident import Fact, IncidentPolicy, IncidentState
+from sevrouter.domain.identity import IncidentPolicy
+from sevrouter.domain.incident import Fact, IncidentState
 from sevrouter.domain.observation import Change
 from sevrouter.domain.sev import Sev
 from tests.domain.building import by_number, firing, fixed, resolved

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from sevrouter.domain.incident import UNREADABLE_HOLD, Fact, Fold, Incident, IncidentPolicy, IncidentState, fold, settle
+from sevrouter.domain.identity import IncidentPolicy
+from sevrouter.domain.incident import UNREADABLE_HOLD, Fact, Fold, Incident, IncidentState, fold, settle
 from sevrouter.domain.observation import Change, Observation
 from sevrouter.domain.sev import Sev
 from tests.domain.building import (

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from sevrouter.domain.alert import Alert
 from sevrouter.domain.hearing import heard, missed
-from sevrouter.domain.incident import HEARD_EVERY, Fact, Fold, Incident, IncidentPolicy, IncidentState, fold
+from sevrouter.domain.identity import IncidentPolicy
+from sevrouter.domain.incident import HEARD_EVERY, Fact, Fold, Incident, IncidentState, fold
 from sevrouter.domain.observation import Change
 from sevrouter.domain.own import CANNOT_MEASURE
 from tests.domain.building import CONFIG, OPENING, at, firing, incident, observation, record_of

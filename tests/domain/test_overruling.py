@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sevrouter.domain.explanation import reasons
-from sevrouter.domain.incident import Fact, Fold, Incident, IncidentPolicy, IncidentState, fold
+from sevrouter.domain.identity import IncidentPolicy
+from sevrouter.domain.incident import Fact, Fold, Incident, IncidentState, fold
 from sevrouter.domain.observation import Change
 from sevrouter.domain.overruling import set_sev
 from sevrouter.domain.sev import Sev

@@ -20,12 +20,14 @@ from sevrouter.engine.heartbeats import Heartbeats
 from sevrouter.engine.intake import Intake, Unread, Webhook
 from sevrouter.engine.lane import Route
 from sevrouter.engine.measurer import Measurer
+from sevrouter.engine.reconciler import Reconciler
 from sevrouter.engine.sweep import Sweep
 from sevrouter.engine.watcher import Watcher
 from sevrouter.store.tables import deliveries
 from sevrouter.telemetry.metrics import Metrics
 from tests.building import MovedClock, routing
 from tests.domain.building import firing
+from tests.engine.showing import Showing
 
 if TYPE_CHECKING:
     from sevrouter.domain.alert import Alert
@@ -172,6 +174,17 @@ class Stage:
             lanes=self.dispatcher,
             due=self.watcher.wake,
         )
+        self.alertmanager = Showing()
+        self.reconciler = Reconciler(
+            store,
+            lambda: self.routing,
+            self.metrics,
+            clock=self.clock,
+            lanes=self.dispatcher,
+            due=self.watcher.wake,
+            watched=self.measurer.wake,
+            heard=self.hearing.note,
+        )
         self.deployments = DeploymentLog(store, lambda: self.routing, self.metrics)
 
     @property
@@ -208,6 +221,7 @@ class Stage:
         await self.measurer.measure_due()
         await self.hearing.listen()
         await self.heartbeats.look()
+        await self.reconciler.reconcile_due()
         await self.idle()
 
     async def reload(self, routing: Routing) -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
+from sevrouter.domain.lenient import Unreadable
 from sevrouter.ingest import deployments as deployments_module
 from sevrouter.ingest.authentication import Credentials
 from sevrouter.ingest.deployment_reports import read_reports
 from sevrouter.ingest.deployments import LARGEST_BODY, PATH
-from sevrouter.ingest.lenient import Unreadable
 from sevrouter.store.errors import StoreUnavailableError
 from sevrouter.store.tables import microseconds
 from tests.building import counts, select

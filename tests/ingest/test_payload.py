@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from sevrouter.domain import member
 from sevrouter.domain.alert import AlertStatus
+from sevrouter.domain.lenient import Number, Unreadable, clean, load_json, number_text
 from sevrouter.ingest import payload as payload_module
-from sevrouter.ingest.lenient import Number, Unreadable, clean, load_json, number_text
 from sevrouter.ingest.payload import Outline, read_payload
 from tests.domain.building import at
 from tests.real.payloads import alert, grafana_alert, grafana_webhook, webhook
@@ -328,8 +329,8 @@ def test_the_content_is_that_of_annotations_and_values_alone() -> None:
 
 def test_the_identities_that_are_known_are_bounded_and_the_first_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
     known: dict[bytes, bytes] = {}
-    monkeypatch.setattr(payload_module, "_identities", known)
-    monkeypatch.setattr(payload_module, "MOST_IDENTITIES", 16)
+    monkeypatch.setattr(member, "_identities", known)
+    monkeypatch.setattr(member, "MOST_IDENTITIES", 16)
     members = [alert({"alertname": "X", "instance": str(number)}) for number in range(100)]
     read = [read_payload(json.dumps(webhook([each])).encode(), received_at=NOW).alerts[0] for each in members]
     assert 14 <= len(known) <= 16

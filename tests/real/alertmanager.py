@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from asyncio.subprocess import PIPE, STDOUT
 from typing import TYPE_CHECKING, Any
 
+from tests.real.binaries import require_real
 from tests.real.ports import free_port
 from tests.real.process import RealProcess
 
@@ -82,6 +85,18 @@ class RealAlertmanager(RealProcess):
             assert answer.status == 200, await answer.text()
             held: list[dict[str, Any]] = await answer.json()
             return held
+
+    async def amtool(self, *arguments: str) -> str:
+        """Run the real `amtool` on it, and return what it printed."""
+        command = [str(require_real("amtool")), f"--alertmanager.url={self.url}", *arguments]
+        process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=STDOUT)
+        printed, _ = await process.communicate()
+        assert process.returncode == 0, printed.decode()
+        return printed.decode().strip()
+
+    async def silence(self, *matchers: str, comment: str = "maintenance", author: str = "ana") -> str:
+        """Silence what these match, and return the id of the silence."""
+        return await self.amtool("silence", "add", *matchers, "--comment", comment, "--author", author)
 
     async def wait_for_peers(self, count: int, *, within: float = 20.0) -> None:
         """Wait until it knows that many members of its cluster, itself included."""

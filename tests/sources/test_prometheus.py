@@ -13,7 +13,8 @@ import pytest_asyncio
 
 from sevrouter.domain.promql import QueryAnswer, QueryProblem, QueryTemplate, Series
 from sevrouter.sources.answers import LONGEST_DETAIL, MOST_SERIES, MOST_WARNINGS, read_answer
-from sevrouter.sources.prometheus import LARGEST_ANSWER, MOST_AT_ONCE, Basic, Bearer, open_session
+from sevrouter.sources.connection import MOST_AT_ONCE, Basic, Bearer, open_session
+from sevrouter.sources.prometheus import LARGEST_ANSWER
 from sevrouter.sources.prometheus import Prometheus as Source
 from tests.real.ports import free_port
 from tests.real.prometheus import RealPrometheus

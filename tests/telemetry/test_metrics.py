@@ -47,6 +47,9 @@ CLOSED: dict[str, dict[str, set[str]]] = {
     "sevrouter_heartbeat_out_pings_total": {
         "outcome": {"sent", "refused", "timed_out", "unreachable", "no_address", "withheld"}
     },
+    "sevrouter_alertmanagers_unreachable": {},
+    "sevrouter_reconciled_alerts_total": {"result": {"missed", "vanished"}},
+    "sevrouter_incidents_suppressed": {},
     "sevrouter_incidents": {"sev": SEVS, "state": {"triggered", "acknowledged", "resolved"}},
     "sevrouter_deliveries_total": {"integration": INTEGRATIONS, "outcome": OUTCOMES},
     "sevrouter_delivery_latency_seconds_count": {"integration": INTEGRATIONS},

@@ -8,6 +8,9 @@ ALTER TABLE incidents ADD COLUMN stale_since BIGINT;
 
 -- Whether an Alertmanager that is asked has ever shown it: of what others send, it says nothing by showing it not.
 ALTER TABLE alert_states ADD COLUMN seen_there BOOLEAN NOT NULL DEFAULT FALSE;
+-- What fires is read every half a minute, beside all alerts that there ever were.
+CREATE INDEX alert_states_firing ON alert_states (incident_id) WHERE status = 'firing';
+CREATE INDEX incidents_suppressed ON incidents (id) WHERE suppressed IS NOT NULL;
 
 -- Since when each heartbeat is waited for, when it was last heard (if ever), and until when somebody listened: what
 -- nobody could hear is not missing.

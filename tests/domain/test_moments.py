@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sevrouter.ingest.moments import FURTHEST_AHEAD, read_moment, read_start
+from sevrouter.domain.moments import FURTHEST_AHEAD, read_moment, read_start
 from tests.domain.building import at
 
 NOW = at(0)
