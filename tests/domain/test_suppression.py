@@ -105,7 +105,7 @@ def test_while_it_is_suppressed_a_call_hears_of_nothing_but_the_end(
 ) -> None:
     asked = (CALL, "slack") if was_called else ("slack",)
     about = replace(HUSHED, sev=sev, asked=asked, standing=Standing(withheld=withheld))
-    after, planned = plan(Fold(about, tuple(TimelineEntry(each, NOW) for each in facts)), RESPONSES)
+    after, planned = plan(Fold(about, tuple(TimelineEntry(each, NOW, {"sev": "SEV-1"}) for each in facts)), RESPONSES)
     assert {each.kind for each in planned if each.integration == CALL} <= {RESOLVED}
     assert after is not None
     assert after.standing.withheld >= withheld

@@ -718,6 +718,7 @@ def another(stage: Stage) -> Reconciler:
         lanes=stage.dispatcher,
         due=stage.watcher.wake,
         watched=stage.measurer.wake,
+        heard=stage.hearing.note,
     )
     reconciler.use([stage.alertmanager], Terms())
     return reconciler
