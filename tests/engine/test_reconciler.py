@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tests.engine.stage import Stage
 
 SUPPRESSED, UNSUPPRESSED = NoticeKind.SUPPRESSED, NoticeKind.UNSUPPRESSED
+NO_FORECAST = timedelta(0)
 SLA = watched("breaking the SLA", FiringFor(), {Sev.SEV_2: ">= 30m"}, 'slo=~".+"')
 
 
@@ -59,7 +60,7 @@ async def sent_and_shown(stage: Stage, alert: Alert) -> None:
 
 
 async def test_what_is_silenced_is_shown_and_not_called_for_until_it_is_not(asked: Stage) -> None:
-    asked.routing = routing(rules=(*RULES, SLA))
+    asked.routing = routing(rules=(*RULES, SLA), horizon=NO_FORECAST)
     await sent_and_shown(asked, slow())
     asked.slack.expect_one(OPENED, Sev.SEV_4)
     ends_at = datetime(2026, 3, 1, 14, 0, tzinfo=UTC)
@@ -167,7 +168,7 @@ async def test_what_is_sent_is_not_suppressed_and_called_for_before_the_next_pol
 
 
 async def test_an_end_of_what_is_suppressed_is_told_and_owes_no_call(asked: Stage) -> None:
-    asked.routing = routing(rules=(*RULES, SLA))
+    asked.routing = routing(rules=(*RULES, SLA), horizon=NO_FORECAST)
     await sent_and_shown(asked, slow())
     asked.alertmanager.hushes(slow())
     await asked.forward(seconds=30)
@@ -287,7 +288,7 @@ async def test_after_a_restart_what_is_suppressed_stays_so_until_somebody_says_o
 
 
 async def test_without_an_alertmanager_to_ask_nothing_is_suppressed(asked: Stage) -> None:
-    asked.routing = routing(rules=(*RULES, SLA))
+    asked.routing = routing(rules=(*RULES, SLA), horizon=NO_FORECAST)
     await sent_and_shown(asked, slow())
     asked.alertmanager.hushes(slow())
     await asked.forward(seconds=30)
@@ -328,7 +329,7 @@ async def test_two_replicas_suppress_and_lift_once(asked: Stage) -> None:
 
 
 async def test_what_is_about_to_end_is_not_called_for_as_nobody_is_asked_any_more(asked: Stage) -> None:
-    asked.routing = routing(rules=(*RULES, SLA))
+    asked.routing = routing(rules=(*RULES, SLA), horizon=NO_FORECAST)
     await sent_and_shown(asked, slow())
     asked.alertmanager.hushes(slow())
     await asked.forward(seconds=30)
@@ -612,7 +613,7 @@ async def test_what_goes_to_others_there_was_not_missed(asked: Stage) -> None:
 
 
 async def test_what_is_no_incident_is_not_taken_in_unless_it_may_become_one(asked: Stage) -> None:
-    asked.routing = routing(rules=(*RULES, SLA))
+    asked.routing = routing(rules=(*RULES, SLA), horizon=NO_FORECAST)
     asked.alertmanager.shows(firing("Watchdog", severity="none"))
     await polls(asked, 13)
     assert "groups" not in asked.alertmanager.asked
