@@ -37,6 +37,7 @@ from sevrouter.engine.janitor import Janitor
 from sevrouter.engine.lane import Route
 from sevrouter.engine.measurer import Measurer
 from sevrouter.engine.reconciler import Reconciler, Terms
+from sevrouter.engine.rollout import Rollout
 from sevrouter.engine.sweep import Sweep
 from sevrouter.engine.watcher import Watcher
 from sevrouter.ingest.authentication import Credentials
@@ -142,7 +143,9 @@ async def serve(configuration: Configuration, options: Options) -> None:  # noqa
             heard=hearing.note,
         )
         janitor = Janitor(store, dispatcher, lambda: keeper.configuration.retention, clock=utc_now)
-        loops = (watcher, measurer, reconciler, hearing, sweep, heartbeats, janitor)
+        deployments = DeploymentLog(store, lambda: keeper.configuration.routing, metrics)
+        rollout = Rollout(deployments, lambda: keeper.configuration.routing, clock=utc_now, asker=asker)
+        loops = (watcher, measurer, reconciler, hearing, sweep, heartbeats, rollout, janitor)
         heartbeat_out = HeartbeatOut(
             store,
             HttpPinger(await stack.enter_async_context(open_transport())),
@@ -161,7 +164,6 @@ async def serve(configuration: Configuration, options: Options) -> None:  # noqa
             max_body=configuration.webhook.max_body,
             is_draining=draining.is_set,
         )
-        deployments = DeploymentLog(store, lambda: keeper.configuration.routing, metrics)
 
         def apply(new: Configuration) -> None:
             dispatcher.route(_routes(new, transports, shadow=options.shadow))

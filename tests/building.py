@@ -76,6 +76,7 @@ def routing(
     give_up_after: timedelta = timedelta(hours=24),
     stale_after: timedelta = timedelta(hours=24),
     horizon: timedelta = timedelta(hours=1),
+    deployment_query: str | None = None,
     config_hash: str = CONFIG,
     heartbeats: tuple[Heartbeat, ...] = (),
 ) -> Routing:
@@ -90,6 +91,7 @@ def routing(
         give_up_after=give_up_after,
         stale_after=stale_after,
         horizon=horizon,
+        deployment_query=deployment_query,
         config_hash=config_hash,
     )
 

@@ -112,6 +112,7 @@ def _routing(root: schema.Root, config_hash: str) -> Routing:
         responses=root.responses,
         give_up_after=root.delivery.give_up_after,
         deployment_window=root.deployments.window,
+        deployment_query=root.deployments.query,
         stale_after=incidents.stale_after,
         horizon=root.forecast.horizon,
         outage_after=UNSURE_AFTER if root.prometheus is None else root.prometheus.unsure_after,

@@ -67,12 +67,13 @@ def check_choices(document: Document) -> Iterator[Problem]:
     for steps, measure in document.find("rules", EACH, "measure"):
         if isinstance(measure, dict):
             yield from _measure(document, steps, measure)
-    for steps, integrations in document.find("integrations"):
-        if integrations == {}:
-            yield document.problem(steps, "needs at least one of call, slack and jira", at_key=True)
+    if document.at("integrations") == {}:
+        yield document.problem(("integrations",), "needs at least one of call, slack and jira", at_key=True)
     for steps, test in document.find("tests", EACH):
         if isinstance(test, dict):
             yield from _test(document, steps, test)
+    for steps, _ in document.find("deployments", "query") if document.at("prometheus") is None else ():
+        yield _nobody_to_ask(document, steps)
     yield from _logins(document)
     yield from check_store(document)
     for secret in SECRETS:
@@ -124,10 +125,14 @@ def _measure(document: Document, steps: Steps, measure: dict[str, Tree]) -> Iter
         message = "only a query can fail to give a number for a while"
         yield document.problem((*steps, "unsure_after"), message, at_key=True)
     for place in asked if document.at("prometheus") is None else ():
-        hint = "prometheus: {url: http://prometheus:9090}"
-        yield document.problem(place, "nobody to ask: prometheus is missing", hint=hint, at_key=True)
+        yield _nobody_to_ask(document, place)
     for side in ("part", "whole"):
         yield from _side(document, (*steps, "ratio", side))
+
+
+def _nobody_to_ask(document: Document, place: Steps) -> Problem:
+    hint = "prometheus: {url: http://prometheus:9090}"
+    return document.problem(place, "nobody to ask: prometheus is missing", hint=hint, at_key=True)
 
 
 def _side(document: Document, steps: Steps) -> Iterator[Problem]:

@@ -120,6 +120,13 @@ def _query(value: object) -> QueryTemplate:
         raise FieldError(str(error)) from None
 
 
+def _plain_query(value: object) -> str:
+    template = _query(value)
+    if template.labels:
+        raise FieldError(f"names the label {template.labels[0]!r}, and there is no alert to take it from")
+    return template.text
+
+
 def _number_or_none(value: object) -> float | None:
     text = _text(value)
     if text == NONE:
@@ -295,6 +302,7 @@ Patience = Annotated[
 ]
 NumberOrNone = Annotated[float | None, PlainValidator(_number_or_none), _words("^([-+0-9.eE]+|none)$")]
 QueryText = Annotated[QueryTemplate, PlainValidator(_query), WithJsonSchema({"type": "string"})]
+PlainQuery = Annotated[str, PlainValidator(_plain_query), WithJsonSchema({"type": "string"})]
 WholeOrQuery = Annotated[
     float | QueryTemplate, PlainValidator(_whole_or_query), WithJsonSchema({"type": ["string", "object"]})
 ]

@@ -32,6 +32,7 @@ from sevrouter.config.fields import (
     OneWord,
     Period,
     Phone,
+    PlainQuery,
     Section,
     SevName,
     SevOrNone,
@@ -149,6 +150,11 @@ class Deployments(Section):
         timedelta(minutes=30),
         description="A duration, at most 1d. Default: 30m. An incident that begins this soon after a deployment of its "
         "system says so, with a hint to roll back; 0s turns that off.",
+    )
+    query: PlainQuery | None = Field(
+        None,
+        description="A PromQL query that tells what runs: series with the labels `system` and `version` (and `link`), "
+        "whose number is since when, in seconds since 1970. Default: none; then pipelines report.",
     )
 
 

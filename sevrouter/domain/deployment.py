@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -13,11 +13,15 @@ from sevrouter.domain.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from sevrouter.domain.promql import QueryAnswer
+
 # How long after the beginning of an incident a deployment may still be its cause: it is reported when it is done, an
 # alert may be quicker than that, and clocks differ.
 SHORTLY_AFTER = timedelta(minutes=5)
 # More than the newest few are no hint any more.
 MOST_NAMED = 3
+# Characters of a name that a query gives.
+LONGEST_NAME = 200
 
 _MINUTE = timedelta(minutes=1)
 
@@ -67,6 +71,23 @@ class NearbyDeployment(Struct, frozen=True, kw_only=True, gc=False):
             "minutes_before": self.minutes_before,
         }
         return told if self.link is None else told | {"link": self.link}
+
+
+def running(answer: QueryAnswer, *, now: datetime) -> list[Deployment]:
+    """What runs, as a query says: of each `system` the `version` whose number, seconds since 1970, is the last.
+
+    What names neither, or a time that is none or lies in the future, says nothing.
+    """
+    newest: dict[str, Deployment] = {}
+    for series in answer.series:
+        system, version = (one_line(series.labels.get(name, ""), LONGEST_NAME) for name in ("system", "version"))
+        if not system or not version or not 0 < series.number <= (now + SHORTLY_AFTER).timestamp():
+            continue
+        at = datetime.fromtimestamp(int(series.number), UTC)
+        known = newest.get(system)
+        if known is None or at > known.at:
+            newest[system] = Deployment(system=system, version=version, at=at, link=series.labels.get("link"))
+    return list(newest.values())
 
 
 def nearby(

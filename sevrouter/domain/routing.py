@@ -19,7 +19,7 @@ class Routing:
 
     `deployment_window` is how long after a deployment an incident may come from it, `stale_after` how long nothing may
     be heard of an open incident, and `horizon` how far ahead a forecast looks; of each, zero is never. `outage_after`
-    is how long nobody may answer a query before that is an incident of its own.
+    is how long nobody may answer a query before that is an incident of its own. `deployment_query` tells what runs.
     """
 
     grader: Grader
@@ -28,6 +28,7 @@ class Routing:
     responses: Responses
     give_up_after: timedelta
     deployment_window: timedelta = timedelta(minutes=30)
+    deployment_query: str | None = None
     stale_after: timedelta = timedelta(hours=24)
     horizon: timedelta = HORIZON
     outage_after: timedelta = UNSURE_AFTER

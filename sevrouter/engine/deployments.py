@@ -29,12 +29,16 @@ MOST_TOLD = 100
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A deployment as it was reported; `at` is None where that was not said."""
+    """A deployment as it was reported; `at` is None where that was not said.
+
+    `is_seen`: nobody has reported it, it is what runs now; that is new where the last one of its system was another.
+    """
 
     system: str
     version: str
     at: datetime | None = None
     link: str | None = None
+    is_seen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +116,7 @@ class _Recording:
         self.recorded = [self._record(report) for report in reports]
 
     def _record(self, report: Report) -> Recorded:
-        since, until = (report.at, report.at) if report.at else (self._now - SAME_WITHIN, self._now + SAME_WITHIN)
-        known = self._tx.deployments.find(report.system, report.version, since=since, until=until)
+        known = self._known(report)
         if known is not None:
             return Recorded(known, is_new=False)
         deployment = Deployment(
@@ -123,6 +126,14 @@ class _Recording:
         if self._window:
             self._tell(deployment)
         return Recorded(deployment, is_new=True)
+
+    def _known(self, report: Report) -> Deployment | None:
+        if report.is_seen:
+            last = self._tx.deployments.latest(report.system)
+            if last is not None and last.version == report.version:
+                return last
+        since, until = (report.at, report.at) if report.at else (self._now - SAME_WITHIN, self._now + SAME_WITHIN)
+        return self._tx.deployments.find(report.system, report.version, since=since, until=until)
 
     def _tell(self, new: Deployment) -> None:
         """Tell the incidents that began before this was known. Nobody is notified: the next notice says it, too."""

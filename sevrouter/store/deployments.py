@@ -47,6 +47,12 @@ class Deployments:
         row = self._connection.execute(statement.order_by(deployments.c.at.desc()).limit(1)).mappings().first()
         return None if row is None else Deployment(**row)
 
+    def latest(self, system: str) -> Deployment | None:
+        """The last deployment of a system."""
+        statement = _columns.where(deployments.c.system == system).order_by(deployments.c.at.desc()).limit(1)
+        row = self._connection.execute(statement).mappings().first()
+        return None if row is None else Deployment(**row)
+
     def add(self, deployment: Deployment, *, received_at: datetime) -> None:
         """Write one that is not there."""
         row = {

@@ -21,6 +21,7 @@ from sevrouter.engine.intake import Intake, Unread, Webhook
 from sevrouter.engine.lane import Route
 from sevrouter.engine.measurer import Measurer
 from sevrouter.engine.reconciler import Reconciler
+from sevrouter.engine.rollout import Rollout
 from sevrouter.engine.sweep import Sweep
 from sevrouter.engine.watcher import Watcher
 from sevrouter.store.tables import deliveries
@@ -112,7 +113,7 @@ class Answering:
     """A source of numbers: what it gives to each query, and how often it was asked."""
 
     def __init__(self) -> None:
-        self.gives: dict[str, float | QueryProblem] = {}
+        self.gives: dict[str, float | QueryProblem | tuple[Series, ...]] = {}
         self.asked: list[str] = []
 
     async def ask(self, query: str) -> QueryAnswer:
@@ -121,7 +122,7 @@ class Answering:
         given = self.gives.get(query, QueryProblem.EMPTY)
         if isinstance(given, QueryProblem):
             return QueryAnswer(problem=given, detail="so it was said")
-        return QueryAnswer((Series({}, given),))
+        return QueryAnswer(given if isinstance(given, tuple) else (Series({}, given),))
 
 
 class Stage:
@@ -186,6 +187,7 @@ class Stage:
             heard=self.hearing.note,
         )
         self.deployments = DeploymentLog(store, lambda: self.routing, self.metrics)
+        self.rollout = Rollout(self.deployments, lambda: self.routing, clock=self.clock, asker=self.asker)
 
     @property
     def recipients(self) -> list[Recipient]:
@@ -218,6 +220,7 @@ class Stage:
         """Let time pass, and let everything happen that is due then."""
         self.clock.forward(hours=hours, minutes=minutes, seconds=seconds)
         await self.watcher.settle_due()
+        await self.rollout.look()
         await self.measurer.measure_due()
         await self.hearing.listen()
         await self.heartbeats.look()

@@ -212,6 +212,7 @@ async def test_each_loop_has_to_turn(team: Team, monitor: Monitor) -> None:
         "lane-slack",
         "measurer",
         "reconciler",
+        "rollout",
         "sweep",
         "watcher",
     ]
