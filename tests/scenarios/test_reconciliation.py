@@ -99,6 +99,30 @@ async def test_what_is_silenced_rises_without_a_call_until_the_silence_is_over(
     assert await sevrouter.metric("sevrouter_incidents_suppressed") == 0
 
 
+async def test_replicas_that_disagree_count_as_firing(
+    alertmanager_binary: Path,
+    tmp_path: Path,
+    team: Team,
+    sevrouter: Sevrouter,
+    vendors: Vendors,
+    alertmanager: RealAlertmanager,
+) -> None:
+    config = webhook_config(sevrouter.webhook_url)
+    # Not in one cluster, so that neither knows the other's silences.
+    async with RealAlertmanager(alertmanager_binary, config, directory=tmp_path / "other") as other:
+        await asking(team, sevrouter, alertmanager.url, other.url)
+        soon = datetime.now(UTC) - timedelta(minutes=60) + timedelta(seconds=6)
+        for each in (alertmanager, other):
+            await each.push([posted(WARNING, starts_at=soon)])
+        head = await vendors.slack.expect_message("SEV-4")
+        await is_seen_there(team, sevrouter)
+        await alertmanager.silence("alertname=CheckoutErrors")
+        await vendors.pagerduty.expect_call("SEV-2", within=30)
+        await vendors.slack.expect_reply(head, "rose from SEV-4")
+        await other.silence("alertname=CheckoutErrors")
+        await vendors.slack.expect_reply(head, "silenced in Alertmanager", within=20)
+
+
 async def test_what_is_inhibited_says_so_and_what_inhibits_it_calls(
     team: Team, sevrouter: Sevrouter, vendors: Vendors, alertmanager: RealAlertmanager
 ) -> None:

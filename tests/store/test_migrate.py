@@ -136,6 +136,27 @@ def test_a_migration_that_fails_leaves_nothing_behind(database: Path, monkeypatc
     engine.dispose()
 
 
+def test_what_was_stored_before_there_were_more_kinds_of_notices_is_kept(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest = all_migrations()
+    monkeypatch.setattr("sevrouter.store.migrate.all_migrations", lambda: newest[:4])
+    migrate(connection, now=NOW)
+    insert(connection, "incidents", INCIDENT)
+    for number in range(1, 5):
+        insert(connection, "deliveries", DELIVERY | {"id": number, "integration": f"call-{number}"})
+    connection.execute(text("DELETE FROM deliveries WHERE id = 4"))
+    before = connection.execute(text("SELECT * FROM deliveries ORDER BY id")).mappings().all()
+    monkeypatch.undo()
+    assert [each.version for each in migrate(connection, now=NOW)] == [5]
+    assert connection.execute(text("SELECT * FROM deliveries ORDER BY id")).mappings().all() == before
+    insert(connection, "deliveries", DELIVERY | {"kind": "likely"})
+    numbers = connection.execute(text("SELECT id FROM deliveries ORDER BY id")).scalars().all()
+    assert numbers == [1, 2, 3, 5], "a number that was used is never used again"
+    heard = connection.execute(text("SELECT heard_at FROM incidents")).scalar_one()
+    assert heard > 1_700_000_000_000_000, "what is open counts as heard of when it was upgraded"
+
+
 def test_the_schema_is_plain_enough_for_another_database() -> None:
     # PostgreSQL follows with the same migrations: nothing of SQLite's own may be in them.
     for each in all_migrations():
