@@ -84,6 +84,10 @@ class Picture:
         shown = answer.alerts.get(digest)
         return shown if shown is not None and not shown.is_suppressed and shown.is_for(answer.receivers) else None
 
+    def began(self, digest: bytes, asked_at: datetime) -> datetime:
+        """Since when an alert fires, as those say who show it; when they were asked where none says so."""
+        return min((each.began(asked_at) for each in self.shown(digest)), default=asked_at)
+
     def firing_for_us(self, known: Set[bytes]) -> set[bytes]:
         """The alerts beside those known that fire, and that one of those who show it so should have told us of."""
         others = ((each, digest) for each in self.answers for digest in each.alerts.keys() - known)
@@ -104,12 +108,13 @@ class Held(Struct, frozen=True, gc=False):
 class Past(Struct, frozen=True, gc=False):
     """What earlier pictures showed: since when which alerts are absent, and which fire that we do not hold.
 
-    `ended` are those that were ended for being absent, and when.
+    `ended` are those that were ended for being absent, and when. `is_empty`: there was no picture before.
     """
 
     absent: Mapping[bytes, datetime] = {}
     missing: Mapping[bytes, datetime] = {}
     ended: Mapping[bytes, datetime] = {}
+    is_empty: bool = True
 
 
 class Comparison(Struct, frozen=True, gc=False):
@@ -162,8 +167,9 @@ def compare(
         **{digest: at for digest, at in past.ended.items() if digest not in known and asked_at - at < REMEMBERED_FOR},
         **{each.digest: asked_at for each in vanished},
     }
-    firing = picture.firing_for_us(known)
-    missing = {digest: past.missing.get(digest, asked_at) for digest in firing}
+    # Who has just begun to look takes each alert's own word for how long it fires: a restart loses no time.
+    seen = picture.began if past.is_empty else _just_now
+    missing = {digest: past.missing.get(digest) or seen(digest, asked_at) for digest in picture.firing_for_us(known)}
     due = [
         digest
         for digest, since in missing.items()
@@ -174,12 +180,16 @@ def compare(
         unseen = {digest: since for digest, since in past.missing.items() if not picture.shown(digest)}
         missing |= {digest: since for digest, since in unseen.items() if digest not in known}
     return Comparison(
-        past=Past(absent, missing, ended),
+        past=Past(absent, missing, ended, is_empty=False),
         vanished=tuple(vanished),
         missed=tuple(due),
         newly_seen=tuple(each.id for each, _ in judged if not each.seen_there and picture.shown(each.digest)),
         incidents=_by_incident(judged),
     )
+
+
+def _just_now(_digest: bytes, asked_at: datetime) -> datetime:
+    return asked_at
 
 
 def has_absent(picture: Picture, held: Iterable[Held]) -> bool:

@@ -61,6 +61,10 @@ class Shown(Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
             return True
         return any(each.name in receivers for each in self.receivers)
 
+    def began(self, asked_at: datetime) -> datetime:
+        """Since when it fires, no later than it was asked for."""
+        return min(read_start(self.starts_at, received_at=asked_at), asked_at)
+
     def name(self) -> str:
         """What it is called, empty where it has no name."""
         try:

@@ -132,9 +132,10 @@ def test_what_is_missed_has_fired_there_for_as_long_as_was_said_in_every_picture
         minute += pause
         found = compared(Picture(given_answers(said)), past=past, minute=minute, settled=settled)
         fires = ACTIVE in said
-        if fires:
-            since = minute if since is None else since
-        elif AWAY not in said or SILENCED in said:
+        if fires and since is None:
+            # Who begins to look takes the alert's own word for it.
+            since = 0.0 if past.is_empty else minute
+        elif not fires and (AWAY not in said or SILENCED in said):
             since = None
         assert bool(found.missed) == (fires and since is not None and minute - since >= 6)
         past = found.past

@@ -554,12 +554,22 @@ async def test_what_comes_and_ends_while_it_is_taken_in_is_not_taken_in(asked: S
         await asked.take(over(warning(), minute=7))
 
     asked.alertmanager.shows(warning())
-    await polls(asked, 12)
+    await polls(asked, 11)
     asked.alertmanager.meanwhile = comes_and_ends
     await polls(asked, 1)
     assert asked.alertmanager.asked[-1] == "groups"
     asked.slack.expect(OPENED)
     assert (await asked.incident()).firing == 0
+
+
+async def test_a_restart_in_the_middle_of_the_wait_for_what_was_missed_loses_no_time(asked: Stage) -> None:
+    asked.alertmanager.shows(warning())
+    await polls(asked, 6)
+    restart(asked)
+    await polls(asked, 5)
+    asked.slack.expect()
+    await polls(asked, 1)
+    asked.slack.expect(OPENED)
 
 
 async def test_a_webhook_is_given_a_minute_after_a_resolve(asked: Stage) -> None:
