@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 def set_sev(incident: Incident, sev: Sev, *, by: str, reason: str, now: datetime) -> Fold:
     """Have an open incident be as bad as a person says. What is over stays as it is.
 
-    Where the machine said something worse, it raises the incident by itself again only beyond that.
+    From something milder the machine raises it by itself again only beyond what it was known to be.
     """
     if not incident.is_open:
         return Fold(incident)
     said = SetSev(sev, one_line(by, 100), one_line(reason, 500), now)
     before = incident.standing
-    machine = worst((incident.evidence.verdict.sev, before.overruled))
-    overruled = machine if machine is not None and machine.is_worse_than(sev) else None
+    known = worst((incident.sev, incident.evidence.verdict.sev, before.overruled))
+    overruled = known if known is not None and known.is_worse_than(sev) else None
     standing = replace(before, set_sev=said, overruled=overruled, milder=None)
     details: dict[str, object] = {"from": str(incident.sev), "sev": str(sev), "by": said.by, "reason": said.reason}
     note = f"{sev}, set by {said.by}: {said.reason}"

@@ -34,8 +34,8 @@ class SetSev(Struct, frozen=True, gc=False):
 class Standing(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """What is kept of an open incident for those who look at it.
 
-    `set_sev` is what a person said of its SEV, as long as the machine has not raised it since. `overruled` is what the
-    machine said when a person set a milder SEV: only what is worse than that raises it by itself again. `milder` is
+    `set_sev` is what a person said of its SEV, as long as the machine has not raised it since. `overruled` is what it
+    was known to be when a person set a milder SEV: only what is worse than that raises it by itself again. `milder` is
     None where its measures say what its SEV says. `mentions` hold which worse SEVs it was said to be likely to become,
     and `returned` what a reading gives again that was missing when it set the SEV. `withheld` says that a call was not
     made because it was suppressed.

@@ -67,6 +67,17 @@ def test_what_is_set_twice_remembers_the_worst_that_the_machine_said() -> None:
     assert after.sev is Sev.SEV_5
 
 
+def test_what_a_person_lowers_again_is_not_raised_by_what_was_known_when_it_was_lowered() -> None:
+    raised = said(incident(Sev.SEV_4), Sev.SEV_2)
+    agrees = measured(raised, Sev.SEV_2).incident
+    assert agrees is not None
+    lowered = said(agrees, Sev.SEV_5, minute=3)
+    after = measured(lowered, Sev.SEV_2, minute=4).incident
+    assert after is not None
+    assert after.sev is Sev.SEV_5
+    assert measured(lowered, Sev.SEV_1, minute=4).has(Fact.ROSE)
+
+
 def test_what_is_over_is_not_set() -> None:
     over = incident(state=IncidentState.RESOLVED, resolved_at=at(0))
     assert set_sev(over, Sev.SEV_1, by="ana", reason="x", now=at(1)) == Fold(over)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tests.real.payloads import alert, grafana_alert, grafana_webhook, webhook
 from tests.scenarios.alerts import affected, bug, critical, one, warning
 from tests.scenarios.team import ANA, RULES
+from tests.scenarios.test_failures import sevrouter_command
 
 if TYPE_CHECKING:
     from tests.real.sevrouter import Sevrouter
@@ -154,3 +155,26 @@ async def test_text_in_an_alert_is_inert_everywhere(sevrouter: Sevrouter, vendor
     assert message.mentions == ("!subteam^S0PAY",)
     assert message.links == ()
     assert not sevrouter.logs("fake")
+
+
+async def test_a_person_sets_the_sev_beside_the_daemon_and_the_story_is_told_afterwards(
+    sevrouter: Sevrouter, vendors: Vendors, team: Team
+) -> None:
+    await _post(sevrouter, one(warning()))
+    head = await vendors.slack.expect_message("SEV-4")
+    set_sev = ("set-sev", "1", "SEV-2", "--reason", "customers call us", "--by", "ana")
+    assert (await sevrouter_command(team, *set_sev))[0] == 0
+    call = await vendors.pagerduty.expect_call("SEV-2")
+    await vendors.slack.expect_reply(head, "SEV-2 set by ana: customers call us")
+    # What the daemon held in memory is out of date, and it goes on from what stands there.
+    await _post(sevrouter, one(critical()))
+    assert (await sevrouter_command(team, "set-sev", "1", "SEV-5", "--reason", "staging only", "--by", "ana"))[0] == 0
+    await vendors.slack.expect_reply(head, "its SEV was set by a person")
+    await _post(sevrouter, webhook([warning(status="resolved"), critical(status="resolved")]))
+    await vendors.pagerduty.expect_resolve(call.dedup_key, within=20)
+    await vendors.slack.expect_reply(head, "resolved", within=20)
+    code, story = await sevrouter_command(team, "postmortem", "1")
+    assert code == 0
+    assert "| SEV-4 | SEV-2 | ana | customers call us |" in story
+    assert "| SEV-2 | SEV-5 | ana | staging only |" in story
+    assert "| opened | SEV-4 | severity label |" in story
