@@ -26,6 +26,7 @@ from sevrouter.config import (
     log_loaded,
 )
 from sevrouter.domain.delivery import INTEGRATIONS
+from sevrouter.engine.aftermath import Aftermath
 from sevrouter.engine.asking import Asker
 from sevrouter.engine.deployments import DeploymentLog
 from sevrouter.engine.dispatcher import Dispatcher
@@ -57,6 +58,7 @@ from sevrouter.web.operations import Operations
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
+    from sevrouter.domain.routing import Routing
     from sevrouter.store.postgres import PostgresStore
     from sevrouter.store.sqlite import SqliteStore
 
@@ -99,52 +101,30 @@ async def serve(configuration: Configuration, options: Options) -> None:  # noqa
 
         dispatcher = Dispatcher(store, metrics, clock=utc_now)
         stack.push_async_callback(dispatcher.stop)
-        watcher = Watcher(store, lambda: keeper.configuration.routing, clock=utc_now, wake=dispatcher.wake)
-        hearing = Hearing(store, lambda: keeper.configuration.routing, clock=utc_now, wake=dispatcher.wake)
+
+        def routing() -> Routing:
+            return keeper.configuration.routing
+
+        watcher = Watcher(store, routing, clock=utc_now, wake=dispatcher.wake)
+        hearing = Hearing(store, routing, clock=utc_now, wake=dispatcher.wake)
         session = await stack.enter_async_context(connection.open_session())
         alertmanagers = await stack.enter_async_context(connection.open_session())
         asker = Asker(clock=utc_now)
-        measurer = Measurer(
-            store,
-            lambda: keeper.configuration.routing,
+        aftermath = Aftermath(
             metrics,
-            clock=utc_now,
-            asker=asker,
             lanes=dispatcher,
             due=watcher.wake,
-        )
-        intake = Intake(
-            store,
-            lambda: keeper.configuration.routing,
-            metrics,
-            clock=utc_now,
-            lanes=dispatcher,
-            due=watcher.wake,
-            watched=measurer.wake,
+            watched=lambda: measurer.wake(),  # noqa: PLW0108  it is made below, of this
             heard=hearing.note,
         )
+        measurer = Measurer(store, routing, metrics, aftermath, clock=utc_now, asker=asker)
+        intake = Intake(store, routing, aftermath, clock=utc_now)
         sweep = Sweep(store, intake, clock=utc_now)
-        heartbeats = Heartbeats(
-            store,
-            lambda: keeper.configuration.routing,
-            metrics,
-            clock=utc_now,
-            lanes=dispatcher,
-            due=watcher.wake,
-        )
-        reconciler = Reconciler(
-            store,
-            lambda: keeper.configuration.routing,
-            metrics,
-            clock=utc_now,
-            lanes=dispatcher,
-            due=watcher.wake,
-            watched=measurer.wake,
-            heard=hearing.note,
-        )
+        heartbeats = Heartbeats(store, routing, metrics, aftermath, clock=utc_now)
+        reconciler = Reconciler(store, routing, metrics, aftermath, clock=utc_now)
         janitor = Janitor(store, dispatcher, lambda: keeper.configuration.retention, clock=utc_now)
-        deployments = DeploymentLog(store, lambda: keeper.configuration.routing, metrics)
-        rollout = Rollout(deployments, lambda: keeper.configuration.routing, clock=utc_now, asker=asker)
+        deployments = DeploymentLog(store, routing, metrics)
+        rollout = Rollout(deployments, routing, clock=utc_now, asker=asker)
         loops = (watcher, measurer, reconciler, hearing, sweep, heartbeats, rollout, janitor)
         heartbeat_out = HeartbeatOut(
             store,

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sevrouter.domain.routing import Routing
-    from sevrouter.engine.ports import Clock, CurrentRouting, Lanes, StorePort, TransactionPort
+    from sevrouter.engine.aftermath import Aftermath
+    from sevrouter.engine.ports import Clock, CurrentRouting, StorePort, TransactionPort
     from sevrouter.engine.tally import Tally
     from sevrouter.telemetry.metrics import Metrics
 
@@ -32,17 +33,15 @@ class Heartbeats:
         store: StorePort,
         routing: CurrentRouting,
         metrics: Metrics,
+        aftermath: Aftermath,
         *,
         clock: Clock,
-        lanes: Lanes,
-        due: Callable[[], None],
     ) -> None:
         self._store = store
         self._routing = routing
         self._metrics = metrics
+        self._aftermath = aftermath
         self._clock = clock
-        self._lanes = lanes
-        self._due = due
         self._timer = Timer("heartbeats", self.look, clock=clock)
         self.rounds = self._timer.rounds
 
@@ -62,11 +61,9 @@ class Heartbeats:
         known = await self._store.read(lambda tx: _known(tx, names))
         found = look(heartbeats, known, now)
         if not found.is_idle:
-            work = _Work(routing, now, self._lanes.takes, found)
+            work = _Work(routing, now, self._aftermath.takes, found)
             found, tally = await self._store.write(work, ahead=work.expect)
-            # First what has to happen, then what is said of it.
-            tally.follow_up(self._lanes, due=self._due)
-            tally.report(self._metrics)
+            self._aftermath.follow(tally)
         beats = {name: each.beat_at for name, each in known.pulses.items()}
         self._metrics.show_heartbeats({name: beats.get(name) for name in names}, missing=len(found.missing))
         return found.next_at

@@ -18,39 +18,21 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sevrouter.domain.routing import Routing
-    from sevrouter.engine.ports import Clock, CurrentRouting, Lanes, StorePort, TransactionPort
-    from sevrouter.telemetry.metrics import Metrics
+    from sevrouter.engine.aftermath import Aftermath
+    from sevrouter.engine.ports import Clock, CurrentRouting, StorePort, TransactionPort
 
 
 __all__ = ["Intake", "Unread", "Webhook"]
 
 
 class Intake:
-    """Takes webhooks in. `lanes` get what there is to deliver, `due` and `watched` are told of a new due time.
+    """Takes webhooks in."""
 
-    `heard` is told of which incidents something came that changes nothing.
-    """
-
-    def __init__(
-        self,
-        store: StorePort,
-        routing: CurrentRouting,
-        metrics: Metrics,
-        *,
-        clock: Clock,
-        lanes: Lanes,
-        due: Callable[[], None],
-        watched: Callable[[], None],
-        heard: Callable[[Iterable[int]], None],
-    ) -> None:
+    def __init__(self, store: StorePort, routing: CurrentRouting, aftermath: Aftermath, *, clock: Clock) -> None:
         self._store = store
         self._routing = routing
-        self._metrics = metrics
+        self._aftermath = aftermath
         self._clock = clock
-        self._lanes = lanes
-        self._due = due
-        self._watched = watched
-        self._heard = heard
 
     def remembers(self, sightings: Iterable[bytes]) -> set[bytes]:
         """Those of alerts that were sent just like this before, and nothing about them has changed."""
@@ -62,15 +44,13 @@ class Intake:
         routing = self._routing()
         tally = self._repeat(unread, routing)
         if tally is None:
-            work = _Work(self, unread, routing, self._clock(), self._lanes.takes)
+            work = _Work(self, unread, routing, self._clock(), self._aftermath.takes)
             tally = await self._store.write(work, ahead=work.expect)
             if tally is None:
                 work.is_whole = True
                 tally = await self._store.write(work, ahead=work.expect)
         assert tally is not None
-        # First what has to happen, then what is said of it.
-        self._follow_up(tally)
-        tally.report(self._metrics)
+        self._aftermath.follow(tally)
 
     async def grade_anew(self, ids: Collection[int]) -> None:
         """Grade those of some alerts that fire by the configuration in force, as they were last told of.
@@ -78,17 +58,10 @@ class Intake:
         Whatever follows from it is stored when it returns. Nobody has sent them, so they are not counted as received.
         Raises what the store raises.
         """
-        work = _Anew(ids, self._routing(), self._clock(), self._lanes.takes)
+        work = _Anew(ids, self._routing(), self._clock(), self._aftermath.takes)
         tally = await self._store.write(work, ahead=work.expect)
-        self._follow_up(tally)
+        self._aftermath.follow_up(tally)
         report_facts(tally.facts)
-
-    def _follow_up(self, tally: Tally) -> None:
-        tally.follow_up(self._lanes, due=self._due)
-        if tally.has_watched:
-            self._watched()
-        if tally.heard:
-            self._heard(tally.heard)
 
     def _repeat(self, unread: Unread, routing: Routing) -> Tally | None:
         """What a webhook amounts to that says nothing new, where that is certain without a look into the store."""

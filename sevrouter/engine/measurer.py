@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from sevrouter.domain.observation import Observation
     from sevrouter.domain.promql import QueryAnswer, QueryProblem
     from sevrouter.domain.routing import Routing
+    from sevrouter.engine.aftermath import Aftermath
     from sevrouter.engine.asking import Asker
-    from sevrouter.engine.ports import Clock, CurrentRouting, Lanes, StorePort, TransactionPort, Watch
+    from sevrouter.engine.ports import Clock, CurrentRouting, StorePort, TransactionPort, Watch
     from sevrouter.telemetry.metrics import Metrics
 
 # Watches that are read together, so that intake never waits long.
@@ -41,26 +42,24 @@ IDLE = timedelta(hours=1)
 
 
 class Measurer:
-    """Reads timed measures. `lanes` get what there is to deliver, `due` is told of a new due time."""
+    """Reads timed measures."""
 
     def __init__(
         self,
         store: StorePort,
         routing: CurrentRouting,
         metrics: Metrics,
+        aftermath: Aftermath,
         *,
         clock: Clock,
         asker: Asker,
-        lanes: Lanes,
-        due: Callable[[], None],
     ) -> None:
         self._store = store
         self._routing = routing
         self._metrics = metrics
+        self._aftermath = aftermath
         self._clock = clock
-        self._lanes = lanes
         self._asker = asker
-        self._due = due
         self._outage = Outage()
         self._timer = Timer("measurer", self.measure_due, clock=clock)
         self.rounds = self._timer.rounds
@@ -102,11 +101,10 @@ class Measurer:
     ) -> None:
         if not claimed and own is None:
             return
-        work = _Work(claimed, self._routing(), now, self._lanes.takes, answers, own)
+        work = _Work(claimed, self._routing(), now, self._aftermath.takes, answers, own)
         tally, problems = await self._store.write(work, ahead=work.expect)
         # First what has to happen, then what is said of it.
-        tally.follow_up(self._lanes, due=self._due)
-        tally.report(self._metrics)
+        self._aftermath.follow(tally)
         for problem in problems:
             self._metrics.unmeasured(problem).inc()
 

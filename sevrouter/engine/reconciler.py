@@ -30,12 +30,13 @@ from sevrouter.engine.suppressing import Lifting, Suppressing, reasons
 from sevrouter.engine.timer import Timer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from datetime import datetime
 
     from sevrouter.domain.alert import Alert
     from sevrouter.domain.reconciliation import Held
-    from sevrouter.engine.ports import Alertmanager, Clock, CurrentRouting, Lanes, StorePort, TransactionPort
+    from sevrouter.engine.aftermath import Aftermath
+    from sevrouter.engine.ports import Alertmanager, Clock, CurrentRouting, StorePort, TransactionPort
     from sevrouter.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
@@ -60,31 +61,22 @@ class Terms:
 
 
 class Reconciler:
-    """Reconciles. `lanes` get what there is to deliver, `due` and `watched` are told of a new due time.
-
-    `heard` is told of which incidents an Alertmanager still shows something.
-    """
+    """Reconciles."""
 
     def __init__(
         self,
         store: StorePort,
         routing: CurrentRouting,
         metrics: Metrics,
+        aftermath: Aftermath,
         *,
         clock: Clock,
-        lanes: Lanes,
-        due: Callable[[], None],
-        watched: Callable[[], None],
-        heard: Callable[[Iterable[int]], None],
     ) -> None:
         self._store = store
         self._routing = routing
         self._metrics = metrics
+        self._aftermath = aftermath
         self._clock = clock
-        self._lanes = lanes
-        self._due = due
-        self._watched = watched
-        self._heard = heard
         self._alertmanagers: tuple[Alertmanager, ...] = ()
         self._terms = Terms()
         self._past = Past()
@@ -148,7 +140,8 @@ class Reconciler:
             # A reload came in between: it is all asked anew.
             return
         self._past = found.past
-        self._heard({each.incident_id for each in held if each.incident_id is not None and picture.shown(each.digest)})
+        shown = (each.incident_id for each in held if picture.shown(each.digest))
+        self._aftermath.heard({number for number in shown if number is not None})
         for ids in _parts(found.newly_seen):
             await self._store.write(_Seeing(ids))
         await self._suppress(alertmanagers, picture, held, found, suppressed, asked_at)
@@ -202,12 +195,12 @@ class Reconciler:
         why = await reasons(alertmanagers, picture, of_incidents, now=self._clock())
         for ids in _parts([*new]):
             work = Suppressing(picture, {number: why[number] for number in ids}, self._routing(), self._clock())
-            (await self._store.write(work)).follow_up(self._lanes.wake)
+            (await self._store.write(work)).follow_up(self._aftermath.wake)
 
     async def _lift(self, ids: Collection[int], note: str) -> None:
         for part in _parts(sorted(ids)):
             work = Lifting(part, note, self._routing(), self._clock())
-            (await self._store.write(work)).follow_up(self._lanes.wake)
+            (await self._store.write(work)).follow_up(self._aftermath.wake)
 
     async def _missed(
         self, alertmanagers: Sequence[Alertmanager], picture: Picture, found: Comparison
@@ -246,13 +239,10 @@ class Reconciler:
         ended = [(held, found.past.absent[held.digest]) for held in found.vanished]
         parts = [(part, ()) for part in _parts(ended)] + [((), part) for part in _parts(missed)]
         for over, new in parts:
-            work = Correction(over, new, self._routing(), self._clock(), self._lanes.takes)
+            work = Correction(over, new, self._routing(), self._clock(), self._aftermath.takes)
             corrected = await self._store.write(work, ahead=work.expect)
             tally = corrected.tally
-            tally.follow_up(self._lanes, due=self._due)
-            if tally.has_watched:
-                self._watched()
-            tally.report(self._metrics)
+            self._aftermath.follow(tally)
             for result, count in (("vanished", corrected.vanished), ("missed", corrected.missed)):
                 if count:
                     self._metrics.reconciled.labels(result).inc(count)

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sevrouter.domain.backoff import Schedule
 from sevrouter.domain.delivery import Delivered, NoticeKind
 from sevrouter.domain.promql import QueryAnswer, QueryProblem, Series
+from sevrouter.engine.aftermath import Aftermath
 from sevrouter.engine.asking import Asker
 from sevrouter.engine.deployments import DeploymentLog, Report
 from sevrouter.engine.dispatcher import Dispatcher
@@ -147,45 +148,20 @@ class Stage:
         self.hearing = Hearing(store, lambda: self.routing, clock=self.clock, wake=self.dispatcher.wake)
         self.asker = Asker(clock=self.clock)
         self.asker.source = self.prometheus
-        self.measurer = Measurer(
-            store,
-            lambda: self.routing,
+        self.aftermath = Aftermath(
             self.metrics,
-            clock=self.clock,
-            asker=self.asker,
             lanes=self.dispatcher,
             due=self.watcher.wake,
-        )
-        self.intake = Intake(
-            store,
-            lambda: self.routing,
-            self.metrics,
-            clock=self.clock,
-            lanes=self.dispatcher,
-            due=self.watcher.wake,
-            watched=self.measurer.wake,
+            watched=lambda: self.measurer.wake(),  # noqa: PLW0108  it is made below, of this
             heard=self.hearing.note,
         )
+        wired = (store, lambda: self.routing, self.metrics, self.aftermath)
+        self.measurer = Measurer(*wired, clock=self.clock, asker=self.asker)
+        self.intake = Intake(store, lambda: self.routing, self.aftermath, clock=self.clock)
         self.sweep = Sweep(store, self.intake, clock=self.clock)
-        self.heartbeats = Heartbeats(
-            store,
-            lambda: self.routing,
-            self.metrics,
-            clock=self.clock,
-            lanes=self.dispatcher,
-            due=self.watcher.wake,
-        )
+        self.heartbeats = Heartbeats(*wired, clock=self.clock)
         self.alertmanager = Showing()
-        self.reconciler = Reconciler(
-            store,
-            lambda: self.routing,
-            self.metrics,
-            clock=self.clock,
-            lanes=self.dispatcher,
-            due=self.watcher.wake,
-            watched=self.measurer.wake,
-            heard=self.hearing.note,
-        )
+        self.reconciler = Reconciler(*wired, clock=self.clock)
         self.deployments = DeploymentLog(store, lambda: self.routing, self.metrics)
         self.rollout = Rollout(self.deployments, lambda: self.routing, clock=self.clock, asker=self.asker)
 

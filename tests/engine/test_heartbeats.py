@@ -38,7 +38,7 @@ def restarted(stage: Stage) -> Stage:
     again.clock, again.routing = stage.clock, stage.routing
     for loop in (again.watcher, again.intake, again.heartbeats, again.dispatcher, again.measurer):
         loop._clock = stage.clock
-    again.heartbeats._lanes = again.intake._lanes = stage.dispatcher
+    again.aftermath._lanes = stage.dispatcher
     again.dispatcher = stage.dispatcher
     again.call, again.slack, again.jira = stage.call, stage.slack, stage.jira
     return again

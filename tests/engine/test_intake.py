@@ -446,7 +446,7 @@ async def test_the_reading_that_decided_is_kept(stage: Stage) -> None:
 
 
 async def test_nothing_is_counted_or_told_where_the_store_fails(stage: Stage) -> None:
-    lanes = stage.intake._lanes = Woken()
+    lanes = stage.aftermath._lanes = Woken()
     stage.store._writer.close()
     with pytest.raises(StoreUnavailableError):
         await stage.take(down())
@@ -477,7 +477,7 @@ async def test_the_start_of_an_episode_only_moves_forward(stage: Stage) -> None:
 
 
 async def test_who_has_something_to_deliver_is_woken_and_nobody_else(empty_stage: Stage) -> None:
-    lanes = empty_stage.intake._lanes = Woken()
+    lanes = empty_stage.aftermath._lanes = Woken()
     await empty_stage.take(down())
     await empty_stage.take(down())
     await empty_stage.take(down(severity="info", service="search"))

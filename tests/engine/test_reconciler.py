@@ -721,16 +721,7 @@ async def test_a_truncated_incident_is_not_suppressed_nor_completed_by_what_is_s
 
 def another(stage: Stage) -> Reconciler:
     """A second one on the same store."""
-    reconciler = Reconciler(
-        stage.store,
-        lambda: stage.routing,
-        stage.metrics,
-        clock=stage.clock,
-        lanes=stage.dispatcher,
-        due=stage.watcher.wake,
-        watched=stage.measurer.wake,
-        heard=stage.hearing.note,
-    )
+    reconciler = Reconciler(stage.store, lambda: stage.routing, stage.metrics, stage.aftermath, clock=stage.clock)
     reconciler.use([stage.alertmanager], Terms())
     return reconciler
 

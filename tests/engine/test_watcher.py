@@ -102,7 +102,7 @@ async def test_a_due_time_that_comes_while_it_sleeps_wakes_it(stage: Stage) -> N
 
 async def test_intake_wakes_it_for_a_new_due_time(stage: Stage) -> None:
     woken: list[None] = []
-    stage.intake._due = lambda: woken.append(None)
+    stage.aftermath._due = lambda: woken.append(None)
     await stage.push(firing(severity="info"))
     stage.jira.expect_one(OPENED)
     assert woken == []
