@@ -92,6 +92,15 @@ async def test_a_stale_incident_that_is_heard_of_again_is_stale_no_more(stage: S
     stage.slack.expect(ROSE)
 
 
+async def test_what_is_graded_anew_by_a_reload_was_not_heard(stage: Stage) -> None:
+    await stage.push(warning())
+    stage.slack.expect(OPENED)
+    await hour_by_hour(stage, 20)
+    await stage.reload(routing(config_hash="new"))
+    await hour_by_hour(stage, 6)
+    stage.slack.expect(STALE)
+
+
 async def test_a_stale_incident_still_ends(stage: Stage) -> None:
     alert = warning()
     await stage.push(alert)

@@ -40,6 +40,13 @@ async def test_a_new_version_is_a_deployment_that_an_incident_names(stage: Stage
     assert await recorded(stage) == ["v1", "v2"]
 
 
+async def test_of_versions_that_run_side_by_side_the_newest_counts(stage: Stage) -> None:
+    stage.routing = routing(deployment_query=QUERY)
+    runs(stage, v2=4, v1=6_000)
+    await stage.forward(minutes=1)
+    assert await recorded(stage) == ["v2"]
+
+
 async def test_what_goes_on_running_is_no_news_also_over_a_restart_and_a_pod_that_begins_anew(stage: Stage) -> None:
     stage.routing = routing(deployment_query=QUERY)
     runs(stage, v1=60)
