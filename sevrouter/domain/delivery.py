@@ -184,6 +184,7 @@ class Superseded(enum.Enum):
     ACKNOWLEDGED = "acknowledged"
     NOTHING_TO_FOLLOW_UP = "nothing_to_follow_up"
     SUPPRESSED = "suppressed"
+    SEV_LOWERED = "sev_lowered"
 
 
 class Sibling(Struct, frozen=True, gc=False):
@@ -198,8 +199,9 @@ class Sibling(Struct, frozen=True, gc=False):
 def superseded(delivery: Delivery, incident: Incident, siblings: Sequence[Sibling]) -> Superseded | None:
     """Re-check a delivery right before it is sent: the reason why it is void, or None when it is not.
 
-    Nobody is called for what is over, owned or suppressed by now. A thread and a ticket still get the whole story.
-    A rise rings again although the incident is owned, also where it is what asks for a call in the first place.
+    Nobody is called for what is over, owned, suppressed, or no major incident any more because a person said so. A
+    thread and a ticket still get the whole story. A rise rings again although the incident is owned, also where it is
+    what asks for a call in the first place.
     """
     if delivery.notice.kind is NoticeKind.RESOLVED:
         # A shadow shows the whole story: what it would have told counts as told.
@@ -213,6 +215,8 @@ def superseded(delivery: Delivery, incident: Incident, siblings: Sequence[Siblin
         return None
     if any(each.id > delivery.id and each.kind is NoticeKind.RESOLVED for each in siblings):
         return Superseded.RESOLVE_QUEUED
+    if incident.standing.set_sev is not None and delivery.notice.sev.is_major and not incident.sev.is_major:
+        return Superseded.SEV_LOWERED
     is_rise = delivery.notice.kind is NoticeKind.ROSE or delivery.notice.previous_sev is not None
     if incident.state is IncidentState.ACKNOWLEDGED and not is_rise:
         return Superseded.ACKNOWLEDGED

@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from sevrouter.domain.delivery import CALL, DeliveryState, NoticeKind, Sibling, Superseded, superseded
 from sevrouter.domain.incident import IncidentState
+from sevrouter.domain.overruling import set_sev
 from sevrouter.domain.sev import Sev
-from tests.domain.building import delivery, incident, sibling
+from tests.domain.building import NOW, delivery, incident, sibling
 
 OPENED, ROSE, REOPENED, RESOLVED = NoticeKind.OPENED, NoticeKind.ROSE, NoticeKind.REOPENED, NoticeKind.RESOLVED
 ACKNOWLEDGED = incident(state=IncidentState.ACKNOWLEDGED)
@@ -99,3 +100,14 @@ def test_only_a_call_is_ever_void_before_the_resolve(
     assert superseded(delivery(kind, integration="slack"), about, others) is None
     if state is IncidentState.TRIGGERED and not any(each.kind is RESOLVED for each in others):
         assert superseded(delivery(kind), about, others) is None
+
+
+def test_nobody_is_called_for_what_a_person_made_milder_meanwhile() -> None:
+    lowered = set_sev(incident(Sev.SEV_2), Sev.SEV_4, by="ana", reason="only staging", now=NOW).incident
+    still_major = set_sev(incident(Sev.SEV_1), Sev.SEV_2, by="ana", reason="not all of them", now=NOW).incident
+    assert lowered is not None
+    assert still_major is not None
+    assert superseded(delivery(), lowered, []) is Superseded.SEV_LOWERED
+    assert superseded(delivery(ROSE, previous_sev=Sev.SEV_3), lowered, []) is Superseded.SEV_LOWERED
+    assert superseded(delivery(), still_major, []) is None
+    assert superseded(delivery(integration="slack"), lowered, []) is None
