@@ -12,9 +12,9 @@ from msgspec import Struct, field
 from sevrouter.domain.incident import Incident, IncidentState
 from sevrouter.domain.sev import Sev
 
-CALL = "call"
+CALL, SLACK = "call", "slack"
 # What a configuration can ask for by name: a closed set, so that metrics can be.
-INTEGRATIONS = (CALL, "slack", "jira")
+INTEGRATIONS = (CALL, SLACK, "jira")
 
 
 class NoticeKind(enum.Enum):

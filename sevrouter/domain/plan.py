@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sevrouter.domain.delivery import CALL, Notice, NoticeKind
+from sevrouter.domain.delivery import CALL, SLACK, Notice, NoticeKind
 from sevrouter.domain.deployment import links_to
 from sevrouter.domain.explanation import headline, reasons, safe_links
 from sevrouter.domain.incident import Fact, Fold, Incident, TimelineEntry
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 Responses = Mapping[Sev, Sequence[str]]
-
-# Where it is mentioned that something is likely to become worse.
-MENTIONED_ON = "slack"
 
 
 class Planned(Struct, frozen=True, gc=False):
@@ -105,11 +102,11 @@ def _news(fold: Fold, asked: Sequence[str]) -> Iterator[Planned]:
 def _warn(incident: Incident, likely: TimelineEntry, responses: Responses) -> tuple[Incident, list[Planned]]:
     """A mention where people talk, before it is as bad: also where what it is now would not be talked about there."""
     foreseen = parse_sev(str(likely.details["sev"]))
-    is_asked = MENTIONED_ON in incident.asked
-    if foreseen is None or not (is_asked or MENTIONED_ON in responses.get(foreseen, ())):
+    is_asked = SLACK in incident.asked
+    if foreseen is None or not (is_asked or SLACK in responses.get(foreseen, ())):
         return incident, []
-    asked = incident.asked if is_asked else (*incident.asked, MENTIONED_ON)
-    warning = Planned(MENTIONED_ON, NoticeKind.LIKELY, _note(likely), foreseen)
+    asked = incident.asked if is_asked else (*incident.asked, SLACK)
+    warning = Planned(SLACK, NoticeKind.LIKELY, _note(likely), foreseen)
     return replace(incident, asked=asked), [warning]
 
 

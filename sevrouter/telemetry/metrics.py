@@ -98,8 +98,9 @@ class Metrics:
             "sevrouter_dead_letters", "Deliveries that were given up.", ["integration"], registry=registry
         )
         self.unreadable_measures = Counter(
-            "sevrouter_unreadable_measures", "Queries that began to give no number, by why.", ["reason"],
-            registry=registry,
+            "sevrouter_unreadable_measures",
+            "Measures that gave no number for so long that it counts as the worst, once an incident, by why.",
+            ["reason"], registry=registry,
         )  # fmt: skip
         self.missing_heartbeats = Gauge(
             "sevrouter_heartbeats_missing", "Heartbeats that stay away now.", registry=registry
