@@ -12,9 +12,10 @@ from msgspec import Struct, field
 from sevrouter.domain.incident import Incident, IncidentState
 from sevrouter.domain.sev import Sev
 
-CALL, SLACK = "call", "slack"
-# What a configuration can ask for by name: a closed set, so that metrics can be.
-INTEGRATIONS = (CALL, SLACK, "jira")
+CALL, SLACK, JIRA = "call", "slack", "jira"
+# What a configuration can ask for by name: a closed set, so that metrics can be. Beside them each paging service that
+# is asked to call has deliveries of its own, by its name.
+INTEGRATIONS = (CALL, SLACK, JIRA)
 
 
 class NoticeKind(enum.Enum):
@@ -30,6 +31,9 @@ class NoticeKind(enum.Enum):
     SUPPRESSED = "suppressed"
     UNSUPPRESSED = "unsuppressed"
     STALE = "stale"
+    ACKNOWLEDGED = "acknowledged"
+    ACK_ENDED = "ack_ended"
+    UNANSWERED = "unanswered"
 
 
 class Notice(Struct, frozen=True, kw_only=True, gc=False):
@@ -40,7 +44,9 @@ class Notice(Struct, frozen=True, kw_only=True, gc=False):
     it is likely to become, who set its SEV). `foreseen` is the worst SEV that the note warns of, and `suppressed` why
     nobody is called for it just now. `deployments` say which ones it may come from, the newest first.
     `links` hold checked http(s) addresses by what they lead to. `key` is unique to this incident for ever, also where
-    a database is new. Another version may write a notice, or read ours: what is new here needs a default.
+    a database is new. `acknowledged_by` is who owns it, `told_by` the integration that this was heard from; `bridge`
+    (an address) and `bridge_dial` are the standing conference.
+    Another version may write a notice, or read ours: what is new here needs a default.
     """
 
     kind: NoticeKind
@@ -60,6 +66,10 @@ class Notice(Struct, frozen=True, kw_only=True, gc=False):
     note: str = ""
     foreseen: Sev | None = None
     suppressed: str | None = None
+    acknowledged_by: str | None = None
+    told_by: str | None = None
+    bridge: str | None = None
+    bridge_dial: str | None = None
     opened_at: datetime
     at: datetime
     firing: int
@@ -185,6 +195,7 @@ class Superseded(enum.Enum):
     NOTHING_TO_FOLLOW_UP = "nothing_to_follow_up"
     SUPPRESSED = "suppressed"
     SEV_LOWERED = "sev_lowered"
+    HEARD_FROM_THERE = "heard_from_there"
 
 
 class Sibling(Struct, frozen=True, gc=False):
@@ -204,15 +215,24 @@ def superseded(delivery: Delivery, incident: Incident, siblings: Sequence[Siblin
     what asks for a call in the first place.
     """
     if delivery.notice.kind is NoticeKind.RESOLVED:
-        # A shadow shows the whole story: what it would have told counts as told.
-        was_told = any(
-            each.id < delivery.id
-            and (each.state in (DeliveryState.DELIVERED, DeliveryState.SHADOWED) or each.unknowns > 0)
-            for each in siblings
-        )
-        return None if was_told else Superseded.NOTHING_TO_FOLLOW_UP
-    if delivery.integration != CALL:
+        return None if _was_told(delivery, siblings) else Superseded.NOTHING_TO_FOLLOW_UP
+    if delivery.integration in (SLACK, JIRA):
         return None
+    if delivery.notice.kind is NoticeKind.ACKNOWLEDGED:
+        return Superseded.HEARD_FROM_THERE if delivery.notice.told_by == delivery.integration else None
+    return _needless(delivery, incident, siblings)
+
+
+def _was_told(delivery: Delivery, siblings: Sequence[Sibling]) -> bool:
+    # A shadow shows the whole story: what it would have told counts as told.
+    return any(
+        each.id < delivery.id and (each.state in (DeliveryState.DELIVERED, DeliveryState.SHADOWED) or each.unknowns > 0)
+        for each in siblings
+    )
+
+
+def _needless(delivery: Delivery, incident: Incident, siblings: Sequence[Sibling]) -> Superseded | None:
+    """Why nobody need be called for this any more."""
     if any(each.id > delivery.id and each.kind is NoticeKind.RESOLVED for each in siblings):
         return Superseded.RESOLVE_QUEUED
     if incident.standing.set_sev is not None and delivery.notice.sev.is_major and not incident.sev.is_major:

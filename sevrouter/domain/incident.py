@@ -61,6 +61,12 @@ class Fact(enum.Enum):
     STALE = "stale"
     HEARD_AGAIN = "heard_again"
     SEV_SET = "sev_set"
+    CALL_STARTED = "call_started"
+    RANG = "rang"
+    ACKNOWLEDGED = "acknowledged"
+    ACK_ENDED = "ack_ended"
+    UNANSWERED = "unanswered"
+    FAILED_OVER = "failed_over"
     DELIVERED = "delivered"
     DELIVERY_RETRIED = "delivery_retried"
     DELIVERY_UNKNOWN = "delivery_unknown"
@@ -329,10 +335,14 @@ def settle(incident: Incident, *, now: datetime) -> Fold:
     """Resolve an incident whose quiet time has run out; anything else stays as it is."""
     if not incident.is_open or incident.due_at is None or incident.due_at > now:
         return Fold(incident)
+    return Fold(resolved(incident, now=now), (TimelineEntry(Fact.RESOLVED, now, {"reason": "quiet_time_over"}),))
+
+
+def resolved(incident: Incident, *, now: datetime) -> Incident:
+    """It, when it is over."""
     # What a person said of it is kept for when it reopens; all else was about what is over.
     standing = Standing(set_sev=incident.standing.set_sev, overruled=incident.standing.overruled)
-    resolved = replace(
+    return replace(
         incident, state=IncidentState.RESOLVED, resolved_at=now, due_at=None, standing=standing, suppressed=None,
         stale_since=None,
     )  # fmt: skip
-    return Fold(resolved, (TimelineEntry(Fact.RESOLVED, now, {"reason": "quiet_time_over"}),))

@@ -38,6 +38,9 @@ _NEWS = {
     Fact.SUPPRESSED: NoticeKind.SUPPRESSED,
     Fact.UNSUPPRESSED: NoticeKind.UNSUPPRESSED,
     Fact.STALE: NoticeKind.STALE,
+    Fact.ACKNOWLEDGED: NoticeKind.ACKNOWLEDGED,
+    Fact.ACK_ENDED: NoticeKind.ACK_ENDED,
+    Fact.UNANSWERED: NoticeKind.UNANSWERED,
 }
 
 
@@ -93,10 +96,12 @@ def _called(
 def _news(fold: Fold, asked: Sequence[str]) -> Iterator[Planned]:
     for entry in fold.facts:
         kind = _NEWS.get(entry.fact)
-        # A rise that a person wants is told as a rise.
+        # A rise that a person wants is told as a rise, and of what is over nobody is told who owned it.
         is_told = kind is NoticeKind.SEV_SET and fold.has(Fact.ROSE)
+        is_told |= kind is NoticeKind.ACKNOWLEDGED and fold.has(Fact.RESOLVED)
         if kind is not None and not is_told:
-            yield from (Planned(name, kind, _note(entry)) for name in asked if name != CALL)
+            calls = kind is NoticeKind.ACKNOWLEDGED
+            yield from (Planned(name, kind, _note(entry)) for name in asked if calls or name != CALL)
 
 
 def _warn(incident: Incident, likely: TimelineEntry, responses: Responses) -> tuple[Incident, list[Planned]]:
@@ -130,6 +135,7 @@ def notice(before: Incident | None, incident: Incident, planned: Planned, *, now
     evidence, kind = incident.evidence, planned.kind
     # What is over is nothing to roll back.
     deployments = () if kind is NoticeKind.RESOLVED else evidence.deployments
+    owned = incident.standing.acknowledged
     has_risen = before is not None and before.is_open and incident.sev.is_worse_than(before.sev)
     assert incident.id is not None
     return Notice(
@@ -151,6 +157,8 @@ def notice(before: Incident | None, incident: Incident, planned: Planned, *, now
         note=planned.note,
         foreseen=planned.foreseen,
         suppressed=incident.suppressed,
+        acknowledged_by=None if owned is None else owned.by,
+        told_by=owned.how if owned is not None and kind is NoticeKind.ACKNOWLEDGED else None,
         opened_at=incident.opened_at,
         at=now,
         firing=incident.firing,

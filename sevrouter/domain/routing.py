@@ -9,6 +9,7 @@ from sevrouter.domain.grading import Grader, Verdict
 from sevrouter.domain.identity import IncidentPolicy
 from sevrouter.domain.ownership import Ownership
 from sevrouter.domain.plan import Responses
+from sevrouter.domain.policy import Calling
 from sevrouter.domain.review import HORIZON
 from sevrouter.domain.timed import UNSURE_AFTER
 
@@ -20,6 +21,7 @@ class Routing:
     `deployment_window` is how long after a deployment an incident may come from it, `stale_after` how long nothing may
     be heard of an open incident, and `horizon` how far ahead a forecast looks; of each, zero is never. `outage_after`
     is how long nobody may answer a query before that is an incident of its own. `deployment_query` tells what runs.
+    `calling` is who is called and by what; without it whoever delivers to `call` decides that.
     """
 
     grader: Grader
@@ -32,6 +34,7 @@ class Routing:
     stale_after: timedelta = timedelta(hours=24)
     horizon: timedelta = HORIZON
     outage_after: timedelta = UNSURE_AFTER
+    calling: Calling | None = None
     config_hash: str
 
     def takes_in(self, verdict: Verdict) -> bool:

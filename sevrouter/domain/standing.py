@@ -31,6 +31,14 @@ class SetSev(Struct, frozen=True, gc=False):
     at: datetime
 
 
+class Acknowledgement(Struct, frozen=True, gc=False):
+    """Who owns an incident, and where that was said (phone, slack, cli, api, the name of a paging service)."""
+
+    by: str
+    how: str
+    at: datetime
+
+
 class Standing(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """What is kept of an open incident for those who look at it.
 
@@ -38,7 +46,7 @@ class Standing(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     was known to be when a person set a milder SEV: only what is worse than that raises it by itself again. `milder` is
     None where its measures say what its SEV says. `mentions` hold which worse SEVs it was said to be likely to become,
     and `returned` what a reading gives again that was missing when it set the SEV. `withheld` says that a call was not
-    made because it was suppressed.
+    made because it was suppressed. `acknowledged` is who owns it.
     """
 
     set_sev: SetSev | None = None
@@ -47,6 +55,7 @@ class Standing(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     mentions: Mapping[Sev, Mention] = {}
     returned: str | None = None
     withheld: bool = False
+    acknowledged: Acknowledgement | None = None
 
 
 # Of most incidents nobody has said anything.

@@ -27,6 +27,9 @@ _STATES = {
     NoticeKind.SUPPRESSED: "suppressed",
     NoticeKind.UNSUPPRESSED: "no longer suppressed",
     NoticeKind.STALE: "stale: nothing is heard of it",
+    NoticeKind.ACKNOWLEDGED: "acknowledged",
+    NoticeKind.ACK_ENDED: "nobody owns it any more",
+    NoticeKind.UNANSWERED: "nobody answers",
 }
 
 

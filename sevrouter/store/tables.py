@@ -193,6 +193,54 @@ heartbeats = Table(
     Column("listened_at", Moment, nullable=False),
 )  # fmt: skip
 
+escalations = Table(
+    "escalations", metadata,
+    Column("incident_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("state", Text, nullable=False),
+    Column("due_at", Moment),
+    Column("run_out", Integer, nullable=False),
+    Column("standing", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+)  # fmt: skip
+
+rings = Table(
+    "rings", metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("person", Text, nullable=False),
+    Column("number", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("is_drill", Boolean, nullable=False),
+    Column("sev", SevNumber),
+    Column("began_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("outcome", Text),
+    Column("detail", Text, nullable=False),
+    Column("reference", Text),
+    Column("unknowns", Integer, nullable=False),
+    Column("acknowledged_at", Moment),
+    Column("lease", Text),
+    Column("lease_until", Moment),
+)  # fmt: skip
+
+summons = Table(
+    "summons", metadata,
+    Column("incident_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("person", Text, primary_key=True),
+    Column("sev", SevNumber, nullable=False),
+    Column("wanted_at", Moment, nullable=False),
+    Column("not_before", Moment, nullable=False),
+    Column("ring_id", BigInteger),
+)  # fmt: skip
+
+drills = Table(
+    "drills", metadata,
+    Column("person", Text, primary_key=True),
+    Column("provider", Text, primary_key=True),
+    Column("drilled_at", Moment, nullable=False),
+    Column("succeeded_at", Moment),
+)  # fmt: skip
+
 quarantine = Table(
     "quarantine", metadata,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),

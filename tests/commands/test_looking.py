@@ -161,6 +161,7 @@ def test_migrate_says_what_it_did(sevrouter: Command, config: Path) -> None:
         (
             "applied 0001 first\napplied 0002 several_replicas\napplied 0003 watches\napplied 0004 deployments\n"
             "applied 0005 standing\n"
+            "applied 0006 calling\n"
             f"{path}: the schema is current\n"
         ),
     )
