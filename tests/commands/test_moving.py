@@ -36,6 +36,12 @@ if TYPE_CHECKING:
 DOWN = labelled({"alertname": "Down", "severity": "critical", "service": "checkout"})
 BUG = labelled({"alertname": "Bug", "severity": "info"})
 SLOW = labelled({"alertname": "Slow", "severity": "critical"})
+CALLED = (
+    "INSERT INTO escalations VALUES (1, 'ringing', 1760000000000000, 0, '{}', 1)",
+    "INSERT INTO rings VALUES (7, 'ana', '+4930', 'sip', 't', false, 2, 1, 2, 'busy', '', 'CA1', 0, NULL, NULL, NULL)",
+    "INSERT INTO summons VALUES (1, 'ana', 2, 1760000000000000, 1760000000000000, 7)",
+    "INSERT INTO drills VALUES ('ana', 'sip', 1760000000000000, NULL)",
+)
 FULL = labelled({"alertname": "Full", "severity": "critical"})
 
 
@@ -70,6 +76,8 @@ async def _be_busy(path: Path) -> None:
         tx.outbox.begin([replace(full, lease="lost")], until=now + timedelta(seconds=60))
         tx.watches.ensure(["00ff"], at=now + timedelta(hours=1))
         tx.heartbeats.put({"prometheus": beat(now)})
+        for statement in CALLED:
+            tx.alerts._connection.execute(text(statement))
         # As an older version wrote it.
         tx.alerts._connection.execute(text("UPDATE alerts SET generator_url = 'a' || char(0) || 'b' WHERE id = 1"))
 

@@ -139,7 +139,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(database: Path, monkeypatc
 def test_what_was_stored_before_there_were_more_kinds_of_notices_is_kept(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    newest = all_migrations()
+    newest = all_migrations()[:5]
     monkeypatch.setattr("sevrouter.store.migrate.all_migrations", lambda: newest[:4])
     migrate(connection, now=NOW)
     insert(connection, "incidents", INCIDENT)
@@ -147,7 +147,7 @@ def test_what_was_stored_before_there_were_more_kinds_of_notices_is_kept(
         insert(connection, "deliveries", DELIVERY | {"id": number, "integration": f"call-{number}"})
     connection.execute(text("DELETE FROM deliveries WHERE id = 4"))
     before = connection.execute(text("SELECT * FROM deliveries ORDER BY id")).mappings().all()
-    monkeypatch.undo()
+    monkeypatch.setattr("sevrouter.store.migrate.all_migrations", lambda: newest)
     assert [each.version for each in migrate(connection, now=NOW)] == [5]
     assert connection.execute(text("SELECT * FROM deliveries ORDER BY id")).mappings().all() == before
     insert(connection, "deliveries", DELIVERY | {"kind": "likely"})
