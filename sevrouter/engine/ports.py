@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sevrouter.domain.reconciliation import Answer, Held, Unanswered
     from sevrouter.domain.routing import Routing
     from sevrouter.domain.suppression import Silence
+    from sevrouter.engine.calling_ports import DrillsPort, EscalationsPort, RingsPort
 
 T = TypeVar("T")
 
@@ -296,6 +297,12 @@ class TransactionPort(Protocol):
     def watches(self) -> WatchesPort: ...
     @property
     def firing(self) -> FiringPort: ...
+    @property
+    def escalations(self) -> EscalationsPort: ...
+    @property
+    def rings(self) -> RingsPort: ...
+    @property
+    def drills(self) -> DrillsPort: ...
     @property
     def deployments(self) -> DeploymentsPort: ...
     @property

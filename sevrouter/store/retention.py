@@ -9,7 +9,7 @@ from sqlalchemy import Select, Table, delete, exists, or_, select
 from sevrouter.domain.alert import AlertStatus
 from sevrouter.domain.delivery import DeliveryState
 from sevrouter.domain.incident import IncidentState
-from sevrouter.store.tables import alert_states, alerts, deliveries, deployments, history, incidents, quarantine
+from sevrouter.store.tables import alert_states, alerts, deliveries, deployments, history, incidents, quarantine, rings
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -42,6 +42,7 @@ class Retention:
                 (alerts, self._old_alerts(before)),
                 (incidents, self._old_incidents(before)),
                 (deployments, select(deployments.c.id).where(deployments.c.at < before)),
+                (rings, select(rings.c.id).where(rings.c.ended_at < before)),
                 (quarantine, select(quarantine.c.id).where(quarantine.c.last_at < before)),
             )
         )

@@ -34,9 +34,10 @@ class Rows:
     """The columns of a table that are written together, each with PostgreSQL's name of its type.
 
     Where a row is updated the first column is its key, and `version`, the last one, must be one more than it was.
+    `again` says what becomes of a row to be added that is there already.
     """
 
-    def __init__(self, table: str, columns: Mapping[str, str]) -> None:
+    def __init__(self, table: str, columns: Mapping[str, str], *, again: str = "") -> None:
         key, *others = columns
         arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(columns.values(), start=1))
         # Nothing but names that stand in this package goes into these statements.
@@ -48,7 +49,8 @@ class Rows:
         self._row = f"({places})"
         self._insert_row = f"{into} VALUES {self._row}"
         self._inserts: dict[int, str] = {}
-        self._insert_arrays = f"{into} SELECT * FROM unnest({arrays})"  # noqa: S608
+        self._again = f" {again}" if again else ""
+        self._insert_arrays = f"{into} SELECT * FROM unnest({arrays}){self._again}"  # noqa: S608
         self._update_row = f"UPDATE {table} SET {assigned} WHERE {key} = ? AND version = ?"  # noqa: S608
         self._update_arrays = (
             f"UPDATE {table} SET {taken} FROM unnest({arrays}) AS new ({', '.join(columns)}) WHERE {known}"  # noqa: S608
@@ -67,7 +69,7 @@ class Rows:
     def _insert_many(self, count: int) -> str:
         statement = self._inserts.get(count)
         if statement is None:
-            statement = self._inserts[count] = self._insert_row + f", {self._row}" * (count - 1)
+            statement = self._inserts[count] = self._insert_row + f", {self._row}" * (count - 1) + self._again
         return statement
 
     def update(self, connection: Connection, items: Sequence[Any], row: Callable[[Any], Row] = tuple) -> int:

@@ -8,12 +8,15 @@ from sqlalchemy import delete, func, insert, select
 
 from sevrouter.store.alerts import Alerts
 from sevrouter.store.deployments import Deployments
+from sevrouter.store.drills import Drills
+from sevrouter.store.escalations import Escalations
 from sevrouter.store.firing import Firing
 from sevrouter.store.heartbeats import Heartbeats
 from sevrouter.store.incidents import Incidents
 from sevrouter.store.outbox import Outbox
 from sevrouter.store.quarantine import Quarantine
 from sevrouter.store.retention import Retention
+from sevrouter.store.rings import Rings
 from sevrouter.store.rows import is_postgres
 from sevrouter.store.tables import migrations
 from sevrouter.store.watches import Watches
@@ -42,6 +45,9 @@ class Transaction:
         self._retention = Retention(connection, memory)
         self.firing = Firing(connection, self.flush)
         self.watches = Watches(connection, self.flush)
+        self.escalations = Escalations(connection, self.flush)
+        self.rings = Rings(connection, memory, self.flush)
+        self.drills = Drills(connection)
         self.deployments = Deployments(connection)
         self.heartbeats = Heartbeats(connection)
         self.quarantine = Quarantine(connection)

@@ -32,7 +32,7 @@ CREATE TABLE rings (
   CHECK ((lease IS NULL) = (ended_at IS NOT NULL)),
   CHECK ((outcome IS NULL) = (ended_at IS NULL))
 );
-CREATE INDEX rings_unfinished ON rings (person) WHERE ended_at IS NULL;
+CREATE UNIQUE INDEX rings_unfinished ON rings (person) WHERE ended_at IS NULL;
 CREATE INDEX rings_person ON rings (person, began_at);
 CREATE INDEX rings_old ON rings (ended_at) WHERE ended_at IS NOT NULL;
 
