@@ -27,18 +27,23 @@ class EscalationState(enum.Enum):
 
 
 class Page(Struct, frozen=True, gc=False):
-    """A paging service that was asked to call, of which nobody knows yet whether it does: the delivery, since when."""
+    """A paging service that was asked to call, of which nobody knows yet whether it does.
+
+    `delivery_id` is what asks it, since `since`, and at `check_at` it is looked at again what came of that.
+    """
 
     provider: str
     delivery_id: int
     since: datetime
+    check_at: datetime
 
 
 class Escalation(Struct, frozen=True, kw_only=True, gc=False):
     """How an incident's call stands. `round`, `step` and `ring` (from 0) are what `due_at` brings next.
 
-    `page` is the paging service that is being tried, `paged` are all that were told of it. `run_out` counts how often
-    the policy ended without anybody. `received_at` is when the webhook came that it is about. `version` counts writes.
+    `people` are whom it last asked for. `page` is the paging service that is being tried, `paged` are all that were
+    told of it. `run_out` counts how often the policy ended without anybody. `received_at` is when the webhook came
+    that it is about. `version` counts writes.
     """
 
     incident_id: int
@@ -49,11 +54,19 @@ class Escalation(Struct, frozen=True, kw_only=True, gc=False):
     step: int = 0
     ring: int = 0
     due_at: datetime | None = None
+    people: tuple[str, ...] = ()
     page: Page | None = None
     paged: tuple[str, ...] = ()
     run_out: int = 0
     received_at: datetime
     version: int = 0
+
+    @property
+    def next_at(self) -> datetime | None:
+        """When there is something to be done about it."""
+        if self.page is None:
+            return self.due_at
+        return self.page.check_at if self.due_at is None else min(self.due_at, self.page.check_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +92,9 @@ def begin(
         incident_id=incident_id, state=EscalationState.RINGING, policy=policy.name, sev=sev, due_at=now,
         received_at=received_at,
     )  # fmt: skip
-    return begun if earlier is None else replace(begun, paged=earlier.paged, version=earlier.version)
+    if earlier is None:
+        return begun
+    return replace(begun, paged=earlier.paged, run_out=earlier.run_out, version=earlier.version)
 
 
 def advance(escalation: Escalation, policy: Policy, *, now: datetime) -> tuple[Escalation, Act]:
@@ -119,11 +134,10 @@ def _step_at(escalation: Escalation, policy: Policy) -> Step | None:
 def acknowledged(escalation: Escalation, policy: Policy, sev: Sev, *, since: datetime) -> Escalation:
     """It, owned by somebody since then; due again where the policy doubts an acknowledgement after some time."""
     timeout = policy.ack_timeouts.get(sev)
-    return replace(
-        escalation, state=EscalationState.ACKNOWLEDGED, page=None, due_at=None if timeout is None else since + timeout
-    )
+    due_at = None if timeout is None else since + timeout
+    return replace(escalation, state=EscalationState.ACKNOWLEDGED, sev=sev, page=None, run_out=0, due_at=due_at)
 
 
 def over(escalation: Escalation) -> Escalation:
     """It, when nobody is to be called any more."""
-    return replace(escalation, state=EscalationState.OVER, due_at=None, page=None)
+    return replace(escalation, state=EscalationState.OVER, due_at=None, page=None, run_out=0)

@@ -12,6 +12,7 @@ from sevrouter.domain.delivery import CALL, SLACK, Notice, NoticeKind
 from sevrouter.domain.deployment import links_to
 from sevrouter.domain.explanation import headline, reasons, safe_links
 from sevrouter.domain.incident import Fact, Fold, Incident, TimelineEntry
+from sevrouter.domain.policy import NO_BRIDGE, Bridge
 from sevrouter.domain.sev import Sev, parse_sev
 from sevrouter.domain.text import many_lines, shown_labels
 
@@ -40,7 +41,6 @@ _NEWS = {
     Fact.STALE: NoticeKind.STALE,
     Fact.ACKNOWLEDGED: NoticeKind.ACKNOWLEDGED,
     Fact.ACK_ENDED: NoticeKind.ACK_ENDED,
-    Fact.UNANSWERED: NoticeKind.UNANSWERED,
 }
 
 
@@ -130,7 +130,9 @@ def incident_key(incident: Incident) -> str:
     return f"sevrouter-{incident.dedup_key}-{int(incident.opened_at.timestamp() * 1_000_000)}"
 
 
-def notice(before: Incident | None, incident: Incident, planned: Planned, *, now: datetime) -> Notice:
+def notice(
+    before: Incident | None, incident: Incident, planned: Planned, *, now: datetime, bridge: Bridge = NO_BRIDGE
+) -> Notice:
     """What there is to tell of a stored incident; `before` is what it was, None where there was none."""
     evidence, kind = incident.evidence, planned.kind
     # What is over is nothing to roll back.
@@ -159,6 +161,8 @@ def notice(before: Incident | None, incident: Incident, planned: Planned, *, now
         suppressed=incident.suppressed,
         acknowledged_by=None if owned is None else owned.by,
         told_by=owned.how if owned is not None and kind is NoticeKind.ACKNOWLEDGED else None,
+        bridge=bridge.url,
+        bridge_dial=bridge.dial,
         opened_at=incident.opened_at,
         at=now,
         firing=incident.firing,

@@ -40,6 +40,9 @@ class Bridge:
     dial: str | None = None
 
 
+NO_BRIDGE = Bridge()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """Steps, played `repeat` times; then it has run out, which is said loudly, and starts over after `pause`.

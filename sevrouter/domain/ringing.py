@@ -50,7 +50,8 @@ class Ring(Struct, frozen=True, kw_only=True, gc=False):
 
     `number` is E.164. `sev` is the worst that it is about, None for a drill. `token` is what only callbacks of this
     call know. `reference` is what the provider calls it. `unknowns` counts lost answers. `acknowledged_at` is when
-    its key was pressed: all that it is about is acknowledged then, however long that takes to write.
+    its key was pressed: all that it is about is acknowledged then, however long that takes to write. `heard` is what
+    the keys that were pressed so far make of it, whatever the provider says of its end.
     """
 
     id: int
@@ -67,6 +68,7 @@ class Ring(Struct, frozen=True, kw_only=True, gc=False):
     reference: str | None = None
     unknowns: int = 0
     acknowledged_at: datetime | None = None
+    heard: RingEnd | None = None
     lease: str = ""
 
 

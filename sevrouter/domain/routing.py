@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from sevrouter.domain.grading import Grader, Verdict
 from sevrouter.domain.identity import IncidentPolicy
 from sevrouter.domain.ownership import Ownership
 from sevrouter.domain.plan import Responses
-from sevrouter.domain.policy import Calling
+from sevrouter.domain.policy import NO_BRIDGE, Bridge, Calling
 from sevrouter.domain.review import HORIZON
 from sevrouter.domain.timed import UNSURE_AFTER
+
+if TYPE_CHECKING:
+    from sevrouter.domain.sev import Sev
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,12 @@ class Routing:
     outage_after: timedelta = UNSURE_AFTER
     calling: Calling | None = None
     config_hash: str
+
+    def bridge_of(self, owner: str | None, sev: Sev) -> Bridge:
+        """The standing conference for an incident of an owner."""
+        if self.calling is None:
+            return NO_BRIDGE
+        return self.calling.policy_of(owner).bridges.get(sev, NO_BRIDGE)
 
     def takes_in(self, verdict: Verdict) -> bool:
         """Whether an alert is taken in, by its verdict, that nobody sent and only an Alertmanager shows.

@@ -49,7 +49,7 @@ def announce(
         deliveries += [
             NewDelivery(
                 integration=each.integration,
-                notice=notice(before, incident, each, now=now),
+                notice=notice(before, incident, each, now=now, bridge=routing.bridge_of(incident.owner, incident.sev)),
                 received_at=now,
                 expires_at=now + routing.give_up_after,
             )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from sevrouter.domain.delivery import Rejected, Retry, Unknown
     from sevrouter.domain.escalation import Escalation
-    from sevrouter.domain.ringing import Rang, Ring, Script, Wanted
+    from sevrouter.domain.ringing import Rang, Ring, RingEnd, Script, Wanted
 
 
 class Conversation(Protocol):
@@ -101,6 +101,8 @@ class RingsPort(Protocol):
 
     def drop(self, incident_ids: Collection[int]) -> None: ...
 
+    def forget(self, person: str) -> None: ...
+
     def waiting(self, *, now: datetime, most: int) -> list[str]: ...
 
     def next_waiting_at(self, *, after: datetime) -> datetime | None: ...
@@ -124,6 +126,8 @@ class RingsPort(Protocol):
     def place(self, ring: Ring, reference: str) -> bool: ...
 
     def acknowledge(self, ring_id: int, *, at: datetime) -> None: ...
+
+    def hear(self, ring_id: int, end: RingEnd) -> None: ...
 
     def extend(self, held: Sequence[Ring], *, until: datetime) -> list[int]: ...
 

@@ -15,7 +15,7 @@ from sevrouter.engine.lane import Lane, Route
 from sevrouter.engine.recording import Recording, about, entry_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from sevrouter.engine.ports import Clock, StorePort, TransactionPort
@@ -40,6 +40,15 @@ class Dispatcher:
         self._lanes: dict[str, Lane] = {}
         # Of every lane there ever was: one that was removed may still have an attempt under way.
         self._tasks: dict[Lane, asyncio.Task[None]] = {}
+        # Who takes what no lane does.
+        self._attended: dict[str, Callable[[], None]] = {}
+
+    def attend(self, integration: str, wake: Callable[[], None] | None) -> None:
+        """Somebody else takes the deliveries to this one from now on, and is woken when there are any; or nobody."""
+        if wake is None:
+            self._attended.pop(integration, None)
+        else:
+            self._attended[integration] = wake
 
     def route(self, routes: dict[str, Route]) -> None:
         """Deliver by these from now on; attempts that are under way end as they began."""
@@ -77,6 +86,8 @@ class Dispatcher:
         """There is something new to deliver to these."""
         for name in integrations & self._lanes.keys():
             self._lanes[name].wake()
+        for name in integrations & self._attended.keys():
+            self._attended[name]()
 
     async def rescue(self, *, everybody: bool = False) -> int:
         """Take deliveries whose lease ran out (everybody's, at the start of the only process) back into the outbox.
@@ -93,7 +104,7 @@ class Dispatcher:
 
     async def give_up_orphans(self) -> None:
         """End what expired for integrations that a reload took away."""
-        now, names = self._clock(), set(self._lanes)
+        now, names = self._clock(), {*self._lanes, *self._attended}
         orphans = await self._store.write(lambda tx: _give_up_orphans(tx, names, now))
         for delivery in orphans:
             self._metrics.deliveries.labels(delivery.integration, "expired").inc()

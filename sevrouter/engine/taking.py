@@ -290,12 +290,13 @@ class Taking:
         # Nothing older waits for anybody who was not told of this incident before.
         told = () if group.incident is None else group.incident.asked
         deliveries = []
+        bridge = self._routing.bridge_of(incident.owner, incident.sev)
         for planned in group.planned:
             takes = planned.integration not in told and self._takes(planned.integration)
             deliveries.append(
                 NewDelivery(
                     integration=planned.integration,
-                    notice=notice(group.incident, incident, planned, now=self._now),
+                    notice=notice(group.incident, incident, planned, now=self._now, bridge=bridge),
                     received_at=self._now,
                     expires_at=self._now + self._routing.give_up_after,
                     lease=self._lease.token if takes else None,

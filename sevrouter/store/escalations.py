@@ -83,7 +83,7 @@ class Escalations:
 
 
 def _row(escalation: Escalation) -> tuple[Any, ...]:
-    due_at = escalation.due_at
+    due_at = escalation.next_at
     return (
         escalation.incident_id,
         escalation.state.value,

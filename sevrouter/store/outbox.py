@@ -19,6 +19,7 @@ from sevrouter.domain.delivery import (
     OutcomeReason,
     Sibling,
 )
+from sevrouter.store.chunks import chunks
 from sevrouter.store.ids import take_ids
 from sevrouter.store.rows import Rows, execute, is_postgres, numbered, storable
 from sevrouter.store.tables import Moment, deliveries, delivery_references, microseconds
@@ -174,6 +175,14 @@ class Outbox:
             rows = self._connection.execute(_siblings, {"integration": integration, "ids": list(incident_ids)})
             for incident_id, number, kind, state, unknowns in rows:
                 found[incident_id].append(Sibling(number, NoticeKind(kind), DeliveryState(state), unknowns))
+        return found
+
+    def states(self, ids: Collection[int]) -> dict[int, DeliveryState]:
+        """How deliveries stand, by their numbers."""
+        found: dict[int, DeliveryState] = {}
+        for chunk in chunks(ids):
+            chosen = select(deliveries.c.id, deliveries.c.state).where(deliveries.c.id.in_(chunk))
+            found.update((row.id, DeliveryState(row.state)) for row in self._connection.execute(chosen))
         return found
 
     def begin(self, begun: Sequence[Delivery], *, until: datetime) -> None:

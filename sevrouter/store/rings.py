@@ -65,6 +65,10 @@ class Rings:
         for chunk in chunks(sorted(incident_ids)):
             self._connection.execute(delete(summons).where(summons.c.incident_id.in_(chunk)))
 
+    def forget(self, person: str) -> None:
+        """This person cannot be called any more."""
+        self._connection.execute(delete(summons).where(summons.c.person == person, _waits))
+
     def waiting(self, *, now: datetime, most: int) -> list[str]:
         """The people who are wanted by now and are not being called, the worst SEV first."""
         statement = (
@@ -92,8 +96,9 @@ class Rings:
         return {row.person: _ring(row) for row in found}
 
     def recent(self, person: str, *, since: datetime) -> list[datetime]:
-        """When a person's phone rang since then, or may have."""
+        """When a person's phone rang since then, or may have; drills do not count."""
         statement = select(rings.c.began_at).where(rings.c.person == person, rings.c.began_at > since)
+        statement = statement.where(rings.c.is_drill.is_(False))
         placed = func.coalesce(rings.c.outcome, "") != RingEnd.NOT_PLACED.value
         return list(self._connection.execute(statement.where(placed)).scalars())
 
@@ -136,7 +141,13 @@ class Rings:
     def acknowledge(self, ring_id: int, *, at: datetime) -> None:
         """The key was pressed: all that the call is about is acknowledged then."""
         chosen = rings.c.id == ring_id, rings.c.acknowledged_at.is_(None)
-        self._connection.execute(update(rings).where(*chosen).values(acknowledged_at=at))
+        values = {"acknowledged_at": at, "heard": RingEnd.ACKNOWLEDGED.value}
+        self._connection.execute(update(rings).where(*chosen).values(**values))
+
+    def hear(self, ring_id: int, end: RingEnd) -> None:
+        """Another key was pressed, which says what the call has come to; what was acknowledged stays so."""
+        chosen = rings.c.id == ring_id, rings.c.acknowledged_at.is_(None)
+        self._connection.execute(update(rings).where(*chosen).values(heard=end.value))
 
     def extend(self, held: Sequence[Ring], *, until: datetime) -> list[int]:
         """Go on with these, which are ours until then; the numbers of those that are not ours any more."""
@@ -215,5 +226,6 @@ def _ring(row: Any) -> Ring:
         reference=row.reference,
         unknowns=row.unknowns,
         acknowledged_at=row.acknowledged_at,
+        heard=None if row.heard is None else RingEnd(row.heard),
         lease=row.lease or "",
     )

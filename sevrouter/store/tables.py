@@ -219,6 +219,7 @@ rings = Table(
     Column("reference", Text),
     Column("unknowns", Integer, nullable=False),
     Column("acknowledged_at", Moment),
+    Column("heard", Text),
     Column("lease", Text),
     Column("lease_until", Moment),
 )  # fmt: skip

@@ -29,6 +29,8 @@ RECONCILED = ("missed", "vanished")
 WEBHOOK_CODES = ("200", "400", "401", "405", "408", "413", "415", "503")
 # Seconds; a call is promised within one when idle and five in a storm.
 LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
+# Seconds; from somebody who is awake to a night that nobody answered.
+TIMES_TO_ACKNOWLEDGE = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0)
 
 
 class Metrics:
@@ -88,6 +90,32 @@ class Metrics:
         self.latency = Histogram(
             "sevrouter_delivery_latency_seconds", "From the receipt of a webhook to the provider's acceptance.",
             ["integration"], buckets=LATENCIES, registry=registry,
+        )  # fmt: skip
+        self.calls = Counter(
+            "sevrouter_calls", "Calls to people by telephone, and what came of them.", ["provider", "outcome"],
+            registry=registry,
+        )  # fmt: skip
+        self.call_latency = Histogram(
+            "sevrouter_call_latency_seconds",
+            "From the receipt of a webhook, or from when a step of a policy was due, to a phone being asked to ring.",
+            buckets=LATENCIES, registry=registry,
+        )  # fmt: skip
+        self.time_to_acknowledge = Histogram(
+            "sevrouter_time_to_acknowledge_seconds", "From the opening of an incident to somebody owning it, by how.",
+            ["how"], buckets=TIMES_TO_ACKNOWLEDGE, registry=registry,
+        )  # fmt: skip
+        self.unanswered = Gauge(
+            "sevrouter_unanswered_incidents", "Open incidents whose policy has run out, and that nobody owns.",
+            registry=registry,
+        )  # fmt: skip
+        self.on_call_fallbacks = Counter(
+            "sevrouter_on_call_fallbacks", "How often nobody could say who is on call, so that the fallback was asked.",
+            ["schedule", "problem"], registry=registry,
+        )  # fmt: skip
+        self.last_drill = Gauge(
+            "sevrouter_drill_last_success_timestamp_seconds",
+            "When a person last pressed the key of a call by a provider that was a drill; 0 where that never was.",
+            ["person", "provider"], registry=registry,
         )  # fmt: skip
         self.pending = Gauge("sevrouter_outbox_pending", "Deliveries that wait.", ["integration"], registry=registry)
         self.oldest_pending = Gauge(

@@ -15,6 +15,8 @@ from sevrouter.store.errors import ConflictError
 from tests.domain.building import NOW, at, incident
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sevrouter.store.sqlite import SqliteStore
     from sevrouter.store.transaction import Transaction
 
@@ -65,7 +67,9 @@ async def waiting(store: SqliteStore, person: str = "ana", *, minute: float = 0)
 
 
 async def test_an_escalation_comes_back_as_it_was_written_and_when_it_is_due(store: SqliteStore) -> None:
-    page = replace(DUE, incident_id=2, due_at=at(2), page=Page("pagerduty", 7, NOW), paged=("pagerduty",), run_out=1)
+    page = replace(
+        DUE, incident_id=2, due_at=at(4), page=Page("pagerduty", 7, NOW, at(1.5)), paged=("pagerduty",), run_out=1
+    )
     await store.write(lambda tx: tx.escalations.save([page, DUE]))
     found = await store.read(lambda tx: tx.escalations.by_incident([1, 2, 3]))
     assert found == {1: replace(DUE, version=1), 2: replace(page, version=1)}
@@ -73,7 +77,7 @@ async def test_an_escalation_comes_back_as_it_was_written_and_when_it_is_due(sto
     assert await store.read(lambda tx: tx.escalations.due(at(0.9), most=9)) == []
     assert [each.incident_id for each in await store.read(lambda tx: tx.escalations.due(at(2), most=9))] == [1, 2]
     assert await store.read(lambda tx: tx.escalations.unanswered()) == 1
-    await store.write(lambda tx: tx.escalations.save([replace(found[2], due_at=None, run_out=0)]))
+    await store.write(lambda tx: tx.escalations.save([replace(found[2], due_at=None, page=None, run_out=0)]))
     assert [each.incident_id for each in await store.read(lambda tx: tx.escalations.due(at(2), most=9))] == [1]
     assert await store.read(lambda tx: tx.escalations.unanswered()) == 0
 
@@ -151,7 +155,10 @@ async def test_calls_that_were_not_placed_do_not_count(store: SqliteStore) -> No
 
 async def test_a_call_whose_worker_was_lost_is_taken_over_once(store: SqliteStore) -> None:
     ring = await begun(store)
-    rescue = lambda tx: tx.rings.rescue(at(1), "yours", until=at(3), most=9)  # noqa: E731
+
+    def rescue(tx: Transaction) -> list[Ring]:
+        return tx.rings.rescue(at(1), "yours", until=at(3), most=9)
+
     assert await store.write(rescue) == [], "its lease is not over"
     assert await store.write(lambda tx: tx.rings.extend([ring], until=at(0.5))) == []
     assert await store.write(rescue) == [replace(ring, lease="yours")]
@@ -177,7 +184,7 @@ async def test_what_a_call_was_about_is_dealt_with_part_by_part(store: SqliteSto
     await store.write(lambda tx: tx.rings.acknowledge(ring.id, at=at(0.5)))
     await store.write(lambda tx: tx.rings.acknowledge(ring.id, at=at(0.7)))
     (pressed,) = await store.read(lambda tx: tx.rings.unsettled(most=9))
-    assert pressed == replace(ring, acknowledged_at=at(0.5))
+    assert pressed == replace(ring, acknowledged_at=at(0.5), heard=RingEnd.ACKNOWLEDGED)
     await store.write(lambda tx: tx.rings.settle([1, 3], ring.id))
     assert await told(store, ring) == [2]
     await store.write(lambda tx: tx.rings.settle([2], ring.id))
@@ -191,15 +198,13 @@ async def test_what_a_call_was_about_is_dealt_with_part_by_part(store: SqliteSto
 
 
 async def test_a_drill_is_known_by_person_and_provider_and_its_success_stays(store: SqliteStore) -> None:
-    put = lambda minute, success: (
-        lambda tx: tx.drills.put(  # noqa: E731
-            "ana", "sip", drilled_at=at(minute), succeeded_at=success
-        )
-    )
-    await store.write(put(1, at(1.5)))
-    await store.write(put(2, None))
+    async def put(minute: float, success: datetime | None) -> None:
+        await store.write(lambda tx: tx.drills.put("ana", "sip", drilled_at=at(minute), succeeded_at=success))
+
+    await put(1, at(1.5))
+    await put(2, None)
     assert await store.read(lambda tx: tx.drills.known()) == {("ana", "sip"): (at(2), at(1.5))}
-    await store.write(put(3, at(4)))
+    await put(3, at(4))
     assert await store.read(lambda tx: tx.drills.known()) == {("ana", "sip"): (at(3), at(4))}
 
 

@@ -27,6 +27,7 @@ CREATE TABLE rings (
   reference TEXT,
   unknowns INTEGER NOT NULL,
   acknowledged_at BIGINT,
+  heard TEXT,
   lease TEXT,
   lease_until BIGINT,
   CHECK ((lease IS NULL) = (ended_at IS NOT NULL)),
