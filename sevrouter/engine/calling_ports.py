@@ -61,6 +61,26 @@ class Phone(Protocol):
         ...
 
 
+class Callbacks(Protocol):
+    """What a provider tells of a ring by callbacks, which reach any replica: answered from what is stored.
+
+    Nothing that is heard a second time, or late, has another effect. `token` is the one that the ring was given, and
+    is compared here. All raise NotStoredError where the store is away.
+    """
+
+    async def script(self, ring_id: int, token: str) -> Script | None:
+        """What to say now, to somebody who answered and pressed nothing (yet). None: no such ring, or a wrong token."""
+        ...
+
+    async def pressed(self, ring_id: int, token: str, key: str) -> Script | None:
+        """One key was pressed; what it meant is stored when it returns. None: no such ring, or a wrong token."""
+        ...
+
+    async def progressed(self, ring_id: int, token: str, reference: str) -> bool:
+        """The provider has a call for this ring, and calls it this. False: no such ring, or a wrong token."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class OnCall:
     """Who is on call in a schedule, by name in `people`; `problem` says why that is the fallback, None where all is

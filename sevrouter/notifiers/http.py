@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import aiohttp
 
@@ -71,6 +72,18 @@ class Transport:
     ) -> Answer | Failure:
         """Send a JSON object. `secrets` are kept out of what is told of the answer."""
         return await self._attempt(self.session.post(url, json=body, headers=headers), secrets)
+
+    async def post_form(
+        self,
+        url: str,
+        *,
+        form: Sequence[tuple[str, str]],
+        headers: Mapping[str, str] | None = None,
+        secrets: Sequence[str] = (),
+    ) -> Answer | Failure:
+        """Send a form, whose names may come several times."""
+        typed = {**(headers or {}), "Content-Type": "application/x-www-form-urlencoded"}
+        return await self._attempt(self.session.post(url, data=urlencode(form).encode(), headers=typed), secrets)
 
     async def get(
         self,

@@ -34,6 +34,7 @@ class Exchange:
     body: bytes
     status: int
     document: object
+    content_type: str = "application/json"
 
 
 class Contract:
@@ -61,6 +62,7 @@ class Contract:
             args=dict(exchange.query),
             headers={"Authorization": "Basic made-up"},
             data=exchange.body or None,
+            content_type=exchange.content_type,
         )
         response = MockResponse(json.dumps(exchange.document).encode(), status_code=exchange.status)
         checks: tuple[Callable[[], None], ...] = (

@@ -9,6 +9,7 @@ import pytest_asyncio
 from tests.standins.jira import Jira
 from tests.standins.pagerduty import PagerDuty
 from tests.standins.slack import Slack
+from tests.standins.twilio import Twilio
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,5 +35,13 @@ async def slack() -> AsyncIterator[Slack]:
 async def jira() -> AsyncIterator[Jira]:
     """One Jira site."""
     async with Jira() as vendor:
+        yield vendor
+        vendor.assert_nothing_unexpected()
+
+
+@pytest_asyncio.fixture
+async def twilio() -> AsyncIterator[Twilio]:
+    """One Twilio account, which does not make a test wait for its turn."""
+    async with Twilio(every=0.0) as vendor:
         yield vendor
         vendor.assert_nothing_unexpected()

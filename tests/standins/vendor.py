@@ -153,7 +153,14 @@ class Vendor(Generic[EffectT]):
             elif self._contract is not None:
                 self._violations += self._contract.violations(
                     Exchange(
-                        self.contract_host, seen.method, seen.path, seen.query, seen.body, reply.status, reply.document
+                        self.contract_host,
+                        seen.method,
+                        seen.path,
+                        seen.query,
+                        seen.body,
+                        reply.status,
+                        reply.document,
+                        seen.headers.get("Content-Type", "application/json"),
                     )
                 )
             self._changed.notify_all()
