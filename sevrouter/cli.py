@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import io
 import os
 import sys
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from sevrouter import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  argparse has no public name for it
 
@@ -50,7 +51,8 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for add in (_add_serve, _add_check, _add_test, _add_explain, _add_incidents, _add_reviewing, _add_dead_letters):
         add(commands, config)
-    _add_migrate(commands, config)
+    for add in (_add_on_call, _add_migrate):
+        add(commands, config)
     return top
 
 
@@ -147,6 +149,17 @@ def _add_listing(command: argparse.ArgumentParser) -> None:
     command.add_argument("--shadow", action="store_true", help="those of serve --shadow")
 
 
+def _add_on_call(commands: Subparsers, config: argparse.ArgumentParser) -> None:
+    on_call = commands.add_parser("on-call", parents=[config], help="say who is on call, until when, and who is next")
+    on_call.add_argument("schedule", nargs="?", metavar="SCHEDULE", help="only this one")
+    on_call.add_argument(
+        "--at",
+        metavar="TIME",
+        help="at this time: 2026-03-29T09:00, in UTC, or with an offset: …T09:00+02:00 (default: now)",
+    )
+    on_call.add_argument("--json", action="store_true", help="print a list with an object for each schedule")
+
+
 def _add_migrate(commands: Subparsers, config: argparse.ArgumentParser) -> None:
     migrate = commands.add_parser(
         "migrate",
@@ -169,30 +182,30 @@ def _add_migrate(commands: Subparsers, config: argparse.ArgumentParser) -> None:
         )
 
 
+# Where each command is: a module of `sevrouter.commands`, and its function.
+_COMMANDS = {
+    "serve": ("serving", "run"),
+    "check": ("checking", "check"),
+    "test": ("testing", "test"),
+    "explain": ("explain", "explain"),
+    "incidents": ("looking", "incidents"),
+    "set-sev": ("reviewing", "set_sev"),
+    "postmortem": ("reviewing", "postmortem"),
+    "dead-letters": ("looking", "dead_letters"),
+    "on-call": ("on_call", "on_call"),
+    "migrate": ("looking", "migrate"),
+}
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Carry out a command and return its exit code."""
+    module, function = _COMMANDS[arguments.command]
+    if arguments.command == "migrate" and (arguments.source is not None or arguments.target is not None):
+        module, function = "moving", "move"
     # Each command brings only what it needs, so that `--help` and `explain` are quick.
-    match arguments.command:
-        case "serve":
-            from sevrouter.commands.serving import run as command  # noqa: PLC0415
-        case "check":
-            from sevrouter.commands.checking import check as command  # noqa: PLC0415
-        case "test":
-            from sevrouter.commands.testing import test as command  # noqa: PLC0415
-        case "explain":
-            from sevrouter.commands.explain import explain as command  # noqa: PLC0415
-        case "incidents":
-            from sevrouter.commands.looking import incidents as command  # noqa: PLC0415
-        case "set-sev":
-            from sevrouter.commands.reviewing import set_sev as command  # noqa: PLC0415
-        case "postmortem":
-            from sevrouter.commands.reviewing import postmortem as command  # noqa: PLC0415
-        case "dead-letters":
-            from sevrouter.commands.looking import dead_letters as command  # noqa: PLC0415
-        case "migrate" if arguments.source is not None or arguments.target is not None:
-            from sevrouter.commands.moving import move as command  # noqa: PLC0415
-        case _:
-            from sevrouter.commands.looking import migrate as command  # noqa: PLC0415
+    command: Callable[[argparse.Namespace], int] = getattr(
+        importlib.import_module(f"sevrouter.commands.{module}"), function
+    )
     return command(arguments)
 
 

@@ -25,10 +25,12 @@ from sevrouter.config.configuration import (
 from sevrouter.config.load import load
 from sevrouter.config.problem import ConfigurationError, Level, Problem
 from sevrouter.config.reload import ConfigurationKeeper, log_loaded
+from sevrouter.config.schedules import CalendarSettings, ScheduleSettings
 from sevrouter.config.secret import SecretError, SecretFile
 
 __all__ = [
     "AlertmanagerSettings",
+    "CalendarSettings",
     "Configuration",
     "ConfigurationError",
     "ConfigurationKeeper",
@@ -43,6 +45,7 @@ __all__ = [
     "Problem",
     "PrometheusSettings",
     "ReconcileSettings",
+    "ScheduleSettings",
     "SecretError",
     "SecretFile",
     "SlackSettings",

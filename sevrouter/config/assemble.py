@@ -37,6 +37,7 @@ from sevrouter.config.connections import (
     Webhook,
 )
 from sevrouter.config.doubts import sorted_thresholds
+from sevrouter.config.on_call import on_call_settings
 from sevrouter.config.references import default_name
 from sevrouter.config.secret import InlineSecret, Secret
 from sevrouter.config.store_url import PostgresUrl, SqliteUrl, is_local
@@ -75,7 +76,8 @@ def assemble(
 ) -> Configuration:
     """Build the running configuration.
 
-    `open_file` gives the secret in a file by the name that is written, `open_password` that of the store.
+    `open_file` gives the secret in a file by the name that is written, `open_password` that of the store and of
+    calendars.
     """
     people = {name: _person(name, each) for name, each in root.people.items()}
     return Configuration(
@@ -84,6 +86,7 @@ def assemble(
         routing=_routing(root, config_hash),
         teams={name: _team(name, each, people) for name, each in root.teams.items()},
         people=people,
+        on_call=on_call_settings(root.on_call, path.parent, open_password),
         integrations=_integrations(root, open_file),
         prometheus=None if root.prometheus is None else _prometheus(root.prometheus, open_file),
         heartbeat_out=None if root.heartbeat_out is None else _heartbeat_out(root.heartbeat_out, open_file),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sevrouter.config.document import EACH, Document, Tree
+from sevrouter.config.on_call import check_on_call
 from sevrouter.config.storage import check_store
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ SECRETS = (
     SecretField(("prometheus",), "bearer_token_file", "bearer_token", required=False),
     SecretField(("prometheus", "basic"), "password_file", "password"),
     SecretField(("heartbeat_out",), "url_file", "url", is_address=True),
+    SecretField(("on_call", EACH), "url_file", "calendar", required=False, is_address=True),
     SecretField(("alertmanagers", EACH), "bearer_token_file", "bearer_token", required=False),
     SecretField(("alertmanagers", EACH, "basic"), "password_file", "password"),
     SecretField(("store",), "password_file", "password", required=False),
@@ -76,6 +78,7 @@ def check_choices(document: Document) -> Iterator[Problem]:
         yield _nobody_to_ask(document, steps)
     yield from _logins(document)
     yield from check_store(document)
+    yield from check_on_call(document)
     for secret in SECRETS:
         yield from _secret(document, secret)
 

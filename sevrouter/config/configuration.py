@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from sevrouter.config.problem import Problem
+from sevrouter.config.schedules import ScheduleSettings
 from sevrouter.config.secret import Secret
 from sevrouter.config.store_url import APPLICATION, postgres_url
 from sevrouter.domain.ownership import Person, Team
@@ -204,6 +205,7 @@ class Configuration:
     routing: Routing
     teams: Mapping[str, Team]
     people: Mapping[str, Person]
+    on_call: Mapping[str, ScheduleSettings]
     integrations: Mapping[str, IntegrationSettings]
     prometheus: PrometheusSettings | None
     heartbeat_out: HeartbeatOutSettings | None

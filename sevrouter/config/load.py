@@ -44,7 +44,8 @@ def load(path: Path, *, secrets: bool = True, payloads: bool = False) -> Configu
 
     `payloads` says that the files of `tests` must be there: a daemon runs well without them.
     Without `secrets` their files are not looked at, and whoever asks for one gets a SecretError; but for the password
-    of the store, which is looked for when it is asked for: a command needs the store and none of the others.
+    of the store and the addresses of calendars, which are looked for when they are asked for: a command needs these
+    and none of the others.
     """
     content = _read(path)
     document = parse(str(path), _text(path, content))

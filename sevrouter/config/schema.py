@@ -42,6 +42,7 @@ from sevrouter.config.fields import (
     Window,
 )
 from sevrouter.config.measures import Measure, bare
+from sevrouter.config.on_call import OnCall
 from sevrouter.config.problem import FieldError
 from sevrouter.config.storage import Store
 from sevrouter.domain.sev import Sev
@@ -275,6 +276,7 @@ class Root(Section):
     )
     teams: dict[str, Team] = Field({}, description="The teams by name. Default: none.")
     people: dict[str, Person] = Field({}, description="The people by name. Default: none.")
+    on_call: OnCall = Field(OnCall(), description="Who is on call, by the name of the schedule. Default: none.")
     integrations: Integrations = Field(description="What is told of incidents, and how. Required: at least one.")
     prometheus: Prometheus | None = Field(
         None, description="Where queries are asked. Default: none; then no rule asks."

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Words of the manual that a later version will understand.
 _LATER = {
-    "policies", "policy", "on_call", "bridge",
+    "policies", "policy", "bridge",
 }  # fmt: skip
 _LATER_HINT = "this version does not do it, and will not pretend to; leave it out"
 
