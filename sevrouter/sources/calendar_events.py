@@ -32,6 +32,7 @@ LONGEST_TITLE = 200
 _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 # A shift that recurs so often is none, and to find its repetitions would take for ever.
 _TOO_OFTEN = {"SECONDLY", "MINUTELY"}
+_ABOUT_TIME = {"DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID"}
 # Around the window, for events whose zone is not known until they are looked at.
 _MARGIN = timedelta(days=2)
 
@@ -57,7 +58,7 @@ def expand(text: str, starts: datetime, ends: datetime, zone: tzinfo | None = No
     for calendar in _calendars(text):
         own = _own_zone(calendar, notes)
         usual = zone or own or UTC
-        _prepare(calendar, notes, usual if own is not None else None)
+        _prepare(calendar, notes, usual, has_zone=own is not None)
         for event in _repetitions(calendar, starts, ends, usual, notes):
             events.append(event)
             if len(events) > MOST_EVENTS:
@@ -89,8 +90,8 @@ def _own_zone(calendar: Any, notes: list[str]) -> tzinfo | None:
         return None
 
 
-def _prepare(calendar: Any, notes: list[str], recurs_in: tzinfo | None) -> None:
-    """Leave out what cannot be expanded, and say so. `recurs_in` is where the clock hangs of what recurs in UTC."""
+def _prepare(calendar: Any, notes: list[str], usual: tzinfo, *, has_zone: bool) -> None:
+    """Leave out what cannot be expanded, and say so; the rest is put right."""
     kept = []
     for component in calendar.subcomponents:
         if component.name == "VEVENT":
@@ -99,18 +100,23 @@ def _prepare(calendar: Any, notes: list[str], recurs_in: tzinfo | None) -> None:
                 notes.append(f"{one_line(str(component.get('SUMMARY', '(no title)')), 60)!r}: {problem}")
                 continue
             _cap(component)
-            if recurs_in is not None and "RRULE" in component:
-                _hang(component, recurs_in)
+            start = component["DTSTART"]
+            zone_name = start.params.get("TZID")
+            if zone_name is not None and isinstance(start.dt, datetime) and start.dt.tzinfo is None:
+                notes.append(f"no time zone is called {one_line(str(zone_name), 60)!r}; {usual} is taken")
+            if has_zone and "RRULE" in component:
+                _hang(component, usual)
         kept.append(component)
     calendar.subcomponents = kept
 
 
 def _problem(event: Any) -> str | None:
-    start = event.get("DTSTART")
-    if start is None or not isinstance(getattr(start, "dt", None), date):
-        return "its start is missing or cannot be read"
-    if getattr(event, "errors", None):
-        return f"{one_line(str(event.errors[0][0]), 30)} cannot be read"
+    # Whatever else of it cannot be read says nothing of when it is.
+    broken = [str(name).upper() for name, _ in event.errors if str(name).upper() in _ABOUT_TIME]
+    if broken:
+        return f"{broken[0]} cannot be read"
+    if not isinstance(event.get("DTSTART"), icalendar.vDDDTypes) or not isinstance(event["DTSTART"].dt, date):
+        return "it has no start"
     rules = event.get("RRULE", [])
     frequencies = {str(each).upper() for rule in _listed(rules) for each in _listed(rule.get("FREQ", []))}
     if frequencies & _TOO_OFTEN:
@@ -145,19 +151,15 @@ def _repetitions(
             continue
         for occurrence in found:
             with suppress(OverflowError):
-                event = _event(occurrence, usual, notes)
+                event = _event(occurrence, usual)
                 if event is not None and event.starts < ends and event.ends > starts:
                     yield event
 
 
-def _event(occurrence: Any, usual: tzinfo, notes: list[str]) -> DutyEvent | None:
+def _event(occurrence: Any, usual: tzinfo) -> DutyEvent | None:
     component = occurrence.as_component(keep_recurrence_attributes=False)
     if str(component.get("STATUS", "")).upper() == "CANCELLED":
         return None
-    start = component["DTSTART"]
-    zone_name = start.params.get("TZID")
-    if zone_name is not None and isinstance(start.dt, datetime) and start.dt.tzinfo is None:
-        notes.append(f"no time zone is called {one_line(str(zone_name), 60)!r}; {usual} is taken")
     return DutyEvent(
         _moment(occurrence.start, usual),
         _moment(occurrence.end, usual),
