@@ -8,6 +8,7 @@ import stat
 import sys
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,7 +27,6 @@ from tests.standins.server import a_server_that_says
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, MutableMapping
-    from pathlib import Path
 
     from sevrouter.sources.calendar_events import Expanded
 
@@ -252,18 +252,23 @@ async def test_a_copy_says_when_it_was_last_confirmed(server: CalendarServer, tm
     assert recalled.as_of == NOW + timedelta(hours=2)
 
 
+def spoil(directory: Path, content: bytes | None) -> None:
+    """Put this in place of the copy; None is a directory."""
+    (copy,) = directory.iterdir()
+    copy.unlink()
+    if content is None:
+        copy.mkdir()
+    else:
+        copy.write_bytes(content)
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"text": 1, "at": 2}', b"\xff\xfe", None])
 async def test_a_copy_that_cannot_be_read_is_none(
     server: CalendarServer, tmp_path: Path, content: bytes | None
 ) -> None:
     async with open_calendar(server.url, tmp_path) as calendar:
         await calendar.read(NOW)
-    (copy,) = tmp_path.iterdir()
-    if content is None:
-        copy.unlink()
-        copy.mkdir()
-    else:
-        copy.write_bytes(content)
+    spoil(tmp_path, content)
     async with open_calendar(server.url, tmp_path) as restarted:
         assert title(await restarted.read(NOW)) == "ana"
     assert server.answered == [200, 200]
@@ -361,14 +366,20 @@ async def test_what_never_ends_is_ended_and_not_tried_again_at_once(tmp_path: Pa
     assert expander.asked == 3
 
 
+def processes() -> list[str]:
+    """The processes that this one has started and that have not ended."""
+    return [each for task in Path("/proc/self/task").iterdir() for each in (task / "children").read_text().split()]
+
+
 async def test_a_process_is_ended_with_whoever_waits_for_it() -> None:
-    reading = asyncio.create_task(
-        Expander().expand(Request(ENDLESS, NOW, NOW + timedelta(days=1), None)), name="expanding"
-    )
-    await asyncio.sleep(0.3)
-    reading.cancel()
+    before = processes()
+    waiting = asyncio.create_task(Expander().expand(Request(ENDLESS, NOW, NOW + timedelta(days=1), None)))
+    while processes() == before:  # noqa: ASYNC110  nobody else says that it has started
+        await asyncio.sleep(0)
+    waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await reading
+        await waiting
+    assert processes() == before
 
 
 async def test_no_process_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
