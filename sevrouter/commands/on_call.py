@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from sevrouter.commands import GOOD, NO
 from sevrouter.commands.terminal import CommandError, complain, load_config, say
 from sevrouter.config import CalendarSettings
@@ -26,6 +24,8 @@ if TYPE_CHECKING:
 
     from sevrouter.config import Configuration, ScheduleSettings
 
+# Nobody keeps a rota for others, and no clock reckons with the first and the last of all.
+YEARS = range(1970, 2200)
 TIME = "%a %Y-%m-%d %H:%M %Z"
 
 
@@ -46,8 +46,6 @@ def on_call(arguments: argparse.Namespace) -> int:
         complain(f"there is no on-call schedule {arguments.schedule!r}")
         return NO
     at = datetime.now(UTC) if arguments.at is None else _time(arguments.at)
-    # What the daemon would log is said here.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(100))
     found = asyncio.run(_look(configuration, names, at))
     if arguments.json:
         say(json.dumps([_json(name, each, at) for name, each in found.items()], indent=2))
@@ -62,14 +60,16 @@ def on_call(arguments: argparse.Namespace) -> int:
 def _time(text: str) -> datetime:
     try:
         at = datetime.fromisoformat(text)
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise CommandError(f"{text!r} is not a time: write 2026-03-29T09:00, or 2026-03-29T09:00+02:00") from None
+    except ValueError:
+        at = None
+    if at is None or at.year not in YEARS:
+        raise CommandError(f"{text!r} is not a time: write 2026-03-29T09:00, or 2026-03-29T09:00+02:00")
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 async def _look(configuration: Configuration, names: list[str], at: datetime) -> Mapping[str, _Found]:
     async with open_session() as session:
-        schedules = Schedules(clock=lambda: at)
+        schedules = Schedules(clock=lambda: at, quiet=True)
         # Copies are the daemon's: a file of somebody else's would be in its way.
         made = Rosters(session, keeps=False).schedules(configuration)
         schedules.use({name: made[name] for name in names}, configuration.people)

@@ -61,11 +61,17 @@ class _Known:
 
 
 class Schedules:
-    """The on-call schedules. `on_problem` hears of each time that the fallback is called, for a schedule and why."""
+    """The on-call schedules. `on_problem` hears of each time that the fallback is called, for a schedule and why.
 
-    def __init__(self, *, clock: Clock, on_problem: OnProblem = lambda _schedule, _gap: None) -> None:
+    A `quiet` one logs nothing, for whoever shows what it knows.
+    """
+
+    def __init__(
+        self, *, clock: Clock, on_problem: OnProblem = lambda _schedule, _gap: None, quiet: bool = False
+    ) -> None:
         self._clock = clock
         self._on_problem = on_problem
+        self._quiet = quiet
         self._schedules: Mapping[str, Schedule] = {}
         self._people: tuple[str, ...] = ()
         self._known: dict[str, _Known] = {}
@@ -97,7 +103,8 @@ class Schedules:
         found, gap = self._look(schedule, at)
         if gap is not None:
             self._on_problem(schedule, gap)
-        self._say(schedule, found)
+        if not self._quiet:
+            self._say(schedule, found)
         return found
 
     def last_reading(self, schedule: str) -> Reading | Unread | None:
@@ -157,19 +164,15 @@ class Schedules:
 
     def _take(self, name: str, known: _Known, reading: Reading | Unread) -> None:
         before, known.reading = known.reading, reading
+        is_news = (
+            not isinstance(before, Reading) or not isinstance(reading, Reading) or before.events is not reading.events
+        )
         if isinstance(reading, Unread):
             known.duties = None
-        elif not isinstance(before, Reading) or before.events is not reading.events or known.duties is None:
+        elif is_news:
             known.duties = Duties(reading.events, self._people)
-            for note in reading.notes:
-                log.warning("calendar_doubtful", schedule=name, note=note)
-            if known.duties.strangers:
-                log.warning("calendar_names_strangers", schedule=name, names=list(known.duties.strangers[:10]))
-        trouble, old = _trouble(reading), _trouble(before)
-        if trouble is not None and trouble != old:
-            log.error("calendar_unread", schedule=name, reason=trouble, in_use=isinstance(reading, Reading))
-        elif trouble is None and old is not None:
-            log.info("calendar_read", schedule=name)
+        if not self._quiet:
+            _log(name, known, before, is_news=is_news)
 
     def _look(self, schedule: str, at: datetime) -> tuple[OnCall, Gap | None]:
         found = self._schedules.get(schedule)
@@ -205,6 +208,20 @@ class Schedules:
             self._said[schedule] = found.problem
             if found.problem is not None:
                 log.error("on_call_fallback", schedule=schedule, problem=found.problem, people=list(found.people))
+
+
+def _log(name: str, known: _Known, before: Reading | Unread, *, is_news: bool) -> None:
+    reading = known.reading
+    if isinstance(reading, Reading) and known.duties is not None and is_news:
+        for note in reading.notes:
+            log.warning("calendar_doubtful", schedule=name, note=note)
+        if known.duties.strangers:
+            log.warning("calendar_names_strangers", schedule=name, names=list(known.duties.strangers[:10]))
+    trouble, old = _trouble(reading), _trouble(before)
+    if trouble is not None and trouble != old:
+        log.error("calendar_unread", schedule=name, reason=trouble, in_use=isinstance(reading, Reading))
+    elif trouble is None and old is not None:
+        log.info("calendar_read", schedule=name)
 
 
 def _trouble(reading: Reading | Unread) -> str | None:

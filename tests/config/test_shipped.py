@@ -30,7 +30,17 @@ CONFIG = Path(__file__).parents[2] / "config"
 ANNOTATED, MINIMAL, DEMO = (CONFIG / f"{name}.yaml" for name in ("sevrouter", "minimal", "demo"))
 
 # A secret in the file itself is the one thing that the example must not show.
-NOT_SHOWN = {"routing_key", "token", "bearer_token", "bearer_tokens", "password", "passwords", "value", "number", "calendar"}
+NOT_SHOWN = {
+    "routing_key",
+    "token",
+    "bearer_token",
+    "bearer_tokens",
+    "password",
+    "passwords",
+    "value",
+    "number",
+    "calendar",
+}
 
 SQLITE = "store: {url: 'sqlite:sevrouter.db'}"
 
