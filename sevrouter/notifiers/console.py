@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sevrouter.domain.backoff import Schedule
 from sevrouter.domain.delivery import CALL, Delivered, NoticeKind, OutcomeReason, Rejected, Retry
 from sevrouter.domain.text import many_lines, one_line
-from sevrouter.notifiers.wording import facts, origin, state_of
+from sevrouter.notifiers.wording import bridge_of, facts, origin, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -33,7 +33,10 @@ def to_stdout(text: str) -> None:
 
 
 class Console:
-    """Prints a delivery; the name of its integration says whether as a call, a ticket or a message."""
+    """Prints a delivery; the name of its integration says whether as a call, a ticket or a message.
+
+    With `is_call` it stands for a paging service, and whatever it is named, it prints calls.
+    """
 
     def __init__(
         self,
@@ -41,8 +44,10 @@ class Console:
         *,
         teams: Mapping[str, Team] | None = None,
         people: Mapping[str, Person] | None = None,
+        is_call: bool = False,
     ) -> None:
         self._write = write
+        self._is_call = is_call
         self._teams = teams or {}
         self._people = people or {}
 
@@ -62,9 +67,8 @@ class Console:
         notice = delivery.notice
         title = one_line(notice.title)
         match delivery.integration:
-            case name if name == CALL:
-                over = notice.kind is NoticeKind.RESOLVED
-                return f"☎ CALL {self._callee(notice)}: {'over, resolved: ' if over else ''}{title}"
+            case name if name == CALL or self._is_call:
+                return f"☎ CALL {self._callee(notice)}: {_news(notice)}{title}"
             case name if name == JIRA:
                 return f"✎ TICKET {state_of(notice)}, assigned to {self._assignee(notice)}: {title}"
             case name:
@@ -93,10 +97,30 @@ class Console:
         return f"{channel} @{mentioned}" if mentioned and notice.sev.value <= 3 else channel
 
 
+# What a call says before its title, where it is not the first.
+_NEWS = {
+    NoticeKind.RESOLVED: "over, resolved",
+    NoticeKind.ACK_ENDED: "once more, nobody owns it any more",
+    NoticeKind.UNANSWERED: "nobody answers, call by hand",
+}
+
+
+def _news(notice: Notice) -> str:
+    match notice.kind:
+        case NoticeKind.OPENED:
+            return ""
+        case NoticeKind.ACKNOWLEDGED:
+            return f"over, owned by {one_line(notice.acknowledged_by or 'somebody', 80)}: "
+        case kind:
+            return f"{_NEWS.get(kind) or state_of(notice)}: "
+
+
 def _body(notice: Notice) -> Iterator[str]:
     yield "  " + " · ".join(f"{name}: {one_line(value, 80)}" for name, value in facts(notice).items())
     if notice.note:
         yield f"  {one_line(notice.note, 500)}"
+    if bridge := bridge_of(notice):
+        yield f"  Bridge: {one_line(bridge, 500)}"
     yield from (f"  because {one_line(line, 500)}" for line in notice.why)
     yield from (f"  {one_line(line, 500)}" for line in notice.deployments)
     yield from (f"  | {line}" for line in many_lines(notice.description, 2_000).splitlines())

@@ -85,6 +85,13 @@ class Transport:
         typed = {**(headers or {}), "Content-Type": "application/x-www-form-urlencoded"}
         return await self._attempt(self.session.post(url, data=urlencode(form).encode(), headers=typed), secrets)
 
+    async def post_bytes(
+        self, url: str, *, body: bytes, headers: Mapping[str, str], secrets: Sequence[str] = ()
+    ) -> Answer | Failure:
+        """Send JSON that is encoded already: who signs it has to know every byte."""
+        typed = {**headers, "Content-Type": "application/json"}
+        return await self._attempt(self.session.post(url, data=body, headers=typed), secrets)
+
     async def get(
         self,
         url: str,

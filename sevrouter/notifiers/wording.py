@@ -49,7 +49,15 @@ def facts(notice: Notice) -> dict[str, str]:
         "Since": instant(notice.opened_at),
         "Firing": str(notice.firing),
     }
+    if notice.acknowledged_by is not None:
+        told["Owned by"] = notice.acknowledged_by
     return told if notice.suppressed is None else told | {"Suppressed": notice.suppressed}
+
+
+def bridge_of(notice: Notice) -> str:
+    """Where people meet: an address, what to dial, or both; empty where there is no bridge."""
+    dial = f"dial {notice.bridge_dial}" if notice.bridge_dial else None
+    return " or ".join(filter(None, (notice.bridge, dial)))
 
 
 def origin(notice: Notice) -> str:
