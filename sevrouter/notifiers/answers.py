@@ -139,6 +139,9 @@ def _words(document: Mapping[str, object]) -> Iterator[str]:
             case str(text):
                 yield text
             case list(texts):
-                yield from (text for text in texts if isinstance(text, str))
+                for each in texts:
+                    match each:
+                        case str(text) | {"message": str(text)}:
+                            yield text
             case dict(texts):
                 yield from (f"{field}: {text}" for field, text in texts.items() if isinstance(text, str))

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import threading
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sevrouter.domain.backoff import Schedule
@@ -63,7 +64,7 @@ class Apprise:
             return Retry(OutcomeReason.RATE_LIMITED, f"{len(self._threads)} messages before it have not come back yet")
         notice = delivery.notice
         title, body, kind = title_of(notice, LONGEST_TITLE), _body(notice), _kind_of(notice)
-        sent = [self._in_thread(lambda url=url: _send(url, title, body, kind)) for url in urls]
+        sent = [self._in_thread(partial(_send, url, title, body, kind)) for url in urls]
         done, late = await asyncio.wait(sent, timeout=self._answer_within)
         return _outcome(delivery, [each.result() for each in done], late=len(late))
 

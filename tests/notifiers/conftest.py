@@ -14,15 +14,24 @@ from sevrouter.notifiers.base import Secret
 from sevrouter.notifiers.http import Transport, open_transport
 from sevrouter.notifiers.jira import Jira
 from sevrouter.notifiers.pagerduty import PagerDuty
+from sevrouter.notifiers.pagertree import Destinations, PagerTree
+from sevrouter.notifiers.pagertree_webhook import PagerTreeWebhook
 from sevrouter.notifiers.slack import Slack
+from sevrouter.notifiers.webhook import Webhook
 from tests.notifiers.notices import TEAMS
+from tests.standins import hook as hook_standin
 from tests.standins import jira as jira_standin
 from tests.standins import pagerduty as pagerduty_standin
+from tests.standins import pagertree as pagertree_standin
 from tests.standins import slack as slack_standin
-from tests.standins.fixtures import jira, pagerduty, slack
+from tests.standins.fixtures import apprise_target, hook, jira, pagerduty, pagertree, slack
 from tests.standins.vendor import Vendor
 
-__all__ = ["jira", "pagerduty", "slack"]
+__all__ = ["apprise_target", "hook", "jira", "pagerduty", "pagertree", "slack"]
+
+# Those that read an answer's body, and those to which its status says all.
+READING = ("pagerduty", "slack", "jira", "pagertree")
+BY_STATUS = ("pagertree-webhook", "webhook")
 
 
 @dataclass
@@ -85,26 +94,72 @@ def _jira(vendor: jira_standin.Jira, transport: Transport) -> Rig:
     )
 
 
+def _pagertree(vendor: pagertree_standin.PagerTree, transport: Transport) -> Rig:
+    destinations = Destinations(teams=(pagertree_standin.TEAM,))
+    return Rig(
+        "pagertree",
+        vendor,
+        pagertree_standin.API_TOKEN,
+        lambda secret: PagerTree(transport, url=vendor.url, api_token=secret, destinations=destinations),
+        vendor.expect_call,
+    )
+
+
+def _pagertree_webhook(vendor: pagertree_standin.PagerTree, transport: Transport) -> Rig:
+    return Rig(
+        "pagertree-webhook",
+        vendor,
+        pagertree_standin.WEBHOOK_TOKEN,
+        lambda secret: PagerTreeWebhook(transport, url=lambda: vendor.integration_url, token=secret),
+        vendor.expect_call,
+    )
+
+
+def _webhook(vendor: hook_standin.Hook, transport: Transport) -> Rig:
+    return Rig(
+        "webhook",
+        vendor,
+        hook_standin.SIGNING_KEY,
+        lambda secret: Webhook(transport, url=lambda: vendor.hook_url, secrets=[secret]),
+        vendor.expect_event,
+    )
+
+
 Vendors = dict[str, Callable[[Transport], Rig]]
 
 
 @pytest.fixture
-def vendors(pagerduty: pagerduty_standin.PagerDuty, slack: slack_standin.Slack, jira: jira_standin.Jira) -> Vendors:
+def vendors(
+    pagerduty: pagerduty_standin.PagerDuty,
+    slack: slack_standin.Slack,
+    jira: jira_standin.Jira,
+    pagertree: pagertree_standin.PagerTree,
+    hook: hook_standin.Hook,
+) -> Vendors:
     """Every integration's rig, by its name, for a transport."""
     return {
         "pagerduty": lambda transport: _pagerduty(pagerduty, transport),
         "slack": lambda transport: _slack(slack, transport),
         "jira": lambda transport: _jira(jira, transport),
+        "pagertree": lambda transport: _pagertree(pagertree, transport),
+        "pagertree-webhook": lambda transport: _pagertree_webhook(pagertree, transport),
+        "webhook": lambda transport: _webhook(hook, transport),
     }
 
 
-@pytest.fixture(params=["pagerduty", "slack", "jira"])
+@pytest.fixture(params=[*READING, *BY_STATUS])
 def rig(request: pytest.FixtureRequest, vendors: Vendors, transport: Transport) -> Rig:
     """Each integration in turn."""
     return vendors[request.param](transport)
 
 
-@pytest.fixture(params=["pagerduty", "slack", "jira"])
+@pytest.fixture(params=READING)
+def reading_rig(request: pytest.FixtureRequest, vendors: Vendors, transport: Transport) -> Rig:
+    """Each integration that reads an answer's body, in turn."""
+    return vendors[request.param](transport)
+
+
+@pytest.fixture(params=[*READING, *BY_STATUS])
 def impatient_rig(request: pytest.FixtureRequest, vendors: Vendors, impatient: Transport) -> Rig:
     """Each integration in turn, with a transport that does not wait."""
     return vendors[request.param](impatient)

@@ -58,6 +58,25 @@ ELSEWHERE: dict[str, dict[int, Expected]] = {
         408: (Unknown, R.TIMED_OUT),
         **dict.fromkeys((500, 502, 503, 504), (Unknown, R.SERVER_ERROR)),
     },
+    "pagertree": {
+        200: (Unknown, R.UNREADABLE_ANSWER),
+        201: (Unknown, R.UNREADABLE_ANSWER),
+        408: (Unknown, R.TIMED_OUT),
+        503: (Retry, R.SERVER_ERROR),
+        **dict.fromkeys((500, 502, 504), (Unknown, R.SERVER_ERROR)),
+    },
+    "pagertree-webhook": {
+        **dict.fromkeys((200, 201, 202, 204), (Delivered, R.ACCEPTED)),
+        408: (Unknown, R.TIMED_OUT),
+        503: (Retry, R.SERVER_ERROR),
+        **dict.fromkeys((500, 502, 504), (Unknown, R.SERVER_ERROR)),
+    },
+    "webhook": {
+        **dict.fromkeys((200, 201, 202, 204), (Delivered, R.ACCEPTED)),
+        408: (Retry, R.TIMED_OUT),
+        503: (Retry, R.SERVER_ERROR),
+        **dict.fromkeys((500, 502, 504), (Unknown, R.SERVER_ERROR)),
+    },
 }
 
 
@@ -100,10 +119,12 @@ async def test_a_redirect_is_not_followed(rig: Rig) -> None:
     ["", "null", "[]", '"ok"', "7", "{", "\udcff", "[" * 100_000, '{"ok": 1}', '{"key": 7}', '{"ok": true}', "NaN"],
     ids=lambda body: body[:8] or "empty",
 )
-async def test_an_answer_that_says_nothing_is_never_taken_for_a_refusal_or_a_success(rig: Rig, body: str) -> None:
-    status = {"pagerduty": 200, "slack": 200, "jira": 201}[rig.name]
-    rig.vendor.fail_next(status, body=body.encode(errors="surrogateescape"))
-    outcome = await rig.notifier.deliver(a_delivery())
+async def test_an_answer_that_says_nothing_is_never_taken_for_a_refusal_or_a_success(
+    reading_rig: Rig, body: str
+) -> None:
+    status = {"pagerduty": 200, "slack": 200, "jira": 201, "pagertree": 201}[reading_rig.name]
+    reading_rig.vendor.fail_next(status, body=body.encode(errors="surrogateescape"))
+    outcome = await reading_rig.notifier.deliver(a_delivery())
     assert is_(outcome, (Unknown, R.UNREADABLE_ANSWER))
 
 

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest_asyncio
 
+from tests.standins.hook import AppriseTarget, Hook
 from tests.standins.jira import Jira
 from tests.standins.pagerduty import PagerDuty
+from tests.standins.pagertree import PagerTree
 from tests.standins.slack import Slack
 from tests.standins.twilio import Twilio
 
@@ -19,6 +21,30 @@ if TYPE_CHECKING:
 async def pagerduty() -> AsyncIterator[PagerDuty]:
     """One PagerDuty account."""
     async with PagerDuty() as vendor:
+        yield vendor
+        vendor.assert_nothing_unexpected()
+
+
+@pytest_asyncio.fixture
+async def pagertree() -> AsyncIterator[PagerTree]:
+    """One PagerTree account."""
+    async with PagerTree() as vendor:
+        yield vendor
+        vendor.assert_nothing_unexpected()
+
+
+@pytest_asyncio.fixture
+async def hook() -> AsyncIterator[Hook]:
+    """One receiver of our webhook."""
+    async with Hook() as vendor:
+        yield vendor
+        vendor.assert_nothing_unexpected()
+
+
+@pytest_asyncio.fixture
+async def apprise_target() -> AsyncIterator[AppriseTarget]:
+    """One receiver of what Apprise sends."""
+    async with AppriseTarget() as vendor:
         yield vendor
         vendor.assert_nothing_unexpected()
 
