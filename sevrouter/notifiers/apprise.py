@@ -22,6 +22,8 @@ from sevrouter.notifiers.wording import origin, state_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import apprise
+
     from sevrouter.domain.delivery import Delivery, Notice, Outcome
     from sevrouter.notifiers.base import Secret
 
@@ -53,6 +55,10 @@ class Apprise:
         self._urls = urls
         self._answer_within = answer_within
         self._threads: set[threading.Thread] = set()
+
+    async def prepare(self) -> bool:
+        """Load its plug-ins, for seconds that no call has to wait then; False where it is not installed."""
+        return await self._in_thread(_is_loaded) is True
 
     async def deliver(self, delivery: Delivery) -> Outcome:
         """Send it to each address once."""
@@ -119,26 +125,30 @@ def _outcome(delivery: Delivery, results: Sequence[bool | Exception], *, late: i
     return Unknown(OutcomeReason.UNREADABLE_ANSWER, f"Apprise says that it failed, and not why {names}".strip())
 
 
-def _send(url: str, title: str, body: str, kind: str) -> bool:
+def _client() -> apprise.Apprise:
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(_SILENT)
     try:
         import apprise  # noqa: PLC0415  an extra, large and slow to import
     except ImportError:
         raise _NotInstalledError from None
-    asset = apprise.AppriseAsset(
-        async_mode=False,
-        secure_logging=True,
-        # Nothing of ours is written to disk.
-        storage_mode="memory",
-    )
+    # Nothing of ours is written to disk.
+    asset = apprise.AppriseAsset(async_mode=False, secure_logging=True, storage_mode="memory")
     # What we send is meant for no other address.
     asset.http_redirects = False
-    client = apprise.Apprise(asset=asset)
+    return apprise.Apprise(asset=asset)
+
+
+def _is_loaded() -> bool:
+    return bool(_client().add("json://localhost"))
+
+
+def _send(url: str, title: str, body: str, kind: str) -> bool:
+    client = _client()
     if not client.add(url):
         raise _NoAddressError
     # As text: whatever service wants HTML or Markdown gets it escaped.
-    return bool(client.notify(body=body, title=title, notify_type=kind, body_format=apprise.NotifyFormat.TEXT))
+    return bool(client.notify(body=body, title=title, notify_type=kind, body_format="text"))
 
 
 def _body(notice: Notice) -> str:

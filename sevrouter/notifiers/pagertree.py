@@ -115,7 +115,7 @@ class PagerTree:
         alert = read_created(answer)
         if not isinstance(alert, Alert):
             return alert
-        return Delivered(alert.id, detail=await _tidy(alerts, notice, alert.id) or answer.detail)
+        return Delivered(alert.id, detail=await _tidy(alerts, notice, alert.id))
 
     def _document(self, notice: Notice, name: str) -> dict[str, object]:
         return {

@@ -99,7 +99,7 @@ class PagerTreeWebhook:
         if not isinstance(answer, Answer):
             return answer
         if answer.status // 100 == 2:
-            return Delivered(str(document["Id"]), detail=answer.detail)
+            return Delivered(str(document["Id"]))
         return judge(answer, STATUSES)
 
 

@@ -86,7 +86,7 @@ class Webhook:
         if not isinstance(answer, Answer):
             return answer
         if answer.status // 100 == 2:
-            return Delivered(delivery.notice.key, detail=answer.detail)
+            return Delivered(delivery.notice.key)
         return judge(answer, STATUSES)
 
     def _prepare(self, body: bytes, event_id: str) -> tuple[str, Mapping[str, str], tuple[str, ...]] | Retry | Rejected:

@@ -51,6 +51,35 @@ async def test_a_call_that_is_over_says_so() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("kind", "news"),
+    [
+        (NoticeKind.ROSE, "rose from SEV-3: "),
+        (NoticeKind.REOPENED, "reopened: "),
+        (NoticeKind.ACKNOWLEDGED, "over, owned by ben: "),
+        (NoticeKind.ACK_ENDED, "once more, nobody owns it any more: "),
+        (NoticeKind.UNANSWERED, "nobody answers, call by hand: "),
+    ],
+)
+async def test_a_call_that_is_not_the_first_says_why(kind: NoticeKind, news: str) -> None:
+    lines = await printed("call", kind, acknowledged_by="ben", previous_sev=Sev.SEV_3, note="ana +4930123456")
+    assert lines[0].startswith(f"☎ CALL ana (+4930123456): {news}[SEV-2] checkout")
+    assert "Owned by: ben" in lines[1]
+    assert lines[2] == "  ana +4930123456"
+
+
+async def test_the_bridge_is_said() -> None:
+    lines = await printed("call", bridge="https://meet.example/major", bridge_dial="+49301234,,77#")
+    assert lines[2] == "  Bridge: https://meet.example/major or dial +49301234,,77#"
+
+
+async def test_a_paging_service_of_any_name_prints_calls() -> None:
+    written: list[str] = []
+    console = Console(written.append, teams=TEAMS, people=PEOPLE, is_call=True)
+    await console.deliver(a_delivery(integration="the demo's phone"))
+    assert written[0].startswith("☎ CALL ana (+4930123456): [SEV-2] checkout")
+
+
 async def test_a_ticket_says_whose_it_is() -> None:
     lines = await printed("jira", sev=Sev.SEV_5, title="[SEV-5] checkout: a typo")
     assert lines[0] == "✎ TICKET opened, assigned to ana: [SEV-5] checkout: a typo"

@@ -10,8 +10,10 @@ import aiohttp
 import pytest
 
 from tests.standins.contract import PLACE, Contract, Exchange
+from tests.standins.hook import Hook
 from tests.standins.jira import Jira
 from tests.standins.pagerduty import ROUTING_KEY, PagerDuty
+from tests.standins.pagertree import API_TOKEN, TEAM, WEBHOOK_TOKEN, PagerTree
 from tests.standins.slack import TOKEN, Slack
 
 EVENT: dict[str, Any] = {
@@ -30,6 +32,10 @@ ISSUE: dict[str, Any] = {
     "description": DOCUMENT,
     "labels": ["a"],
 }
+
+
+ALERT: dict[str, Any] = {"title": "t", "urgency": "high", "destination_team_ids": [TEAM], "description": "d"}
+SIGNAL: dict[str, Any] = {"event_type": "create", "Id": "i", "Title": "t", "Description": "d"}
 
 
 async def post(url: str, body: object, **headers: str) -> tuple[int, Any]:
@@ -153,6 +159,80 @@ async def test_slack_refuses_what_it_refuses(changes: dict[str, object], error: 
     async with Slack() as vendor:
         assert (await say(vendor, **changes))["error"] == error
         assert vendor.messages == []
+
+
+async def alarm(vendor: PagerTree, **changes: object) -> int:
+    url = f"{vendor.url}/api/v4/alerts"
+    return (await post(url, ALERT | changes, Authorization=f"Bearer {API_TOKEN}"))[0]
+
+
+async def signal(vendor: PagerTree, **changes: object) -> int:
+    return (await post(vendor.integration_url, SIGNAL | changes, **{"pagertree-token": WEBHOOK_TOKEN}))[0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"title": ""},
+        {"title": " "},
+        {"title": "t" * 256},
+        {"urgency": "urgent"},
+        {"urgency": None},
+        {"destination_team_ids": []},
+        {"destination_team_ids": ["tem_other"]},
+        {"destination_router_ids": "rtr_all"},
+        {"meta": {"incident": True, "incident_severity": "SEV-6", "incident_message": "m"}},
+        {"meta": {"incident": True, "incident_severity": "SEV-1", "incident_message": ""}},
+        {"meta": {"surprise": 1}},
+        {"surprise": 1},
+    ],
+)
+async def test_pagertree_refuses_what_it_refuses(changes: dict[str, object]) -> None:
+    async with PagerTree() as vendor:
+        assert await alarm(vendor, **changes) == 422
+        assert vendor.alerts == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"event_type": "page"}, {"Id": ""}, {"Title": None}, {"Description": ""}, {"Urgency": "urgent"}, {"Extra": 1}],
+)
+async def test_pagertrees_webhook_refuses_what_it_refuses(changes: dict[str, object]) -> None:
+    async with PagerTree() as vendor:
+        assert await signal(vendor, **changes) == 422
+        assert vendor.alerts == []
+
+
+async def test_pagertree_wants_its_tokens() -> None:
+    async with PagerTree() as vendor:
+        assert (await post(f"{vendor.url}/api/v4/alerts", ALERT))[0] == 401
+        assert (await post(vendor.integration_url, SIGNAL))[0] == 401
+
+
+async def test_what_is_acknowledged_rings_no_more_by_the_same_id() -> None:
+    async with PagerTree() as vendor:
+        for kind in ("create", "create", "acknowledge", "create", "acknowledge"):
+            assert await signal(vendor, event_type=kind) == 200
+        assert [effect.did.value for effect in vendor.effects] == ["rang", "acknowledged"]
+        with pytest.raises(AssertionError, match="unexpected"):
+            vendor.assert_nothing_unexpected()
+
+
+async def test_an_alert_is_acknowledged_once_and_never_after_its_end() -> None:
+    async with PagerTree() as vendor:
+        await alarm(vendor)
+        statuses = []
+        for action in ("acknowledge", "acknowledge", "resolve", "resolve", "acknowledge", "surprise"):
+            url = f"{vendor.url}/api/v4/alerts/alt_1/{action}"
+            statuses.append((await post(url, {}, Authorization=f"Bearer {API_TOKEN}"))[0])
+        assert statuses == [200, 422, 200, 422, 422, 404]
+
+
+@pytest.mark.parametrize("header", ["", "t=1,v1=00", f"t=1,v1={'0' * 64}"])
+async def test_a_forged_event_is_refused(header: str) -> None:
+    async with Hook() as vendor:
+        assert (await post(vendor.hook_url, {}, **{"X-Sevrouter-Signature": header}))[0] == 401
+        assert vendor.effects == []
 
 
 async def test_slack_sees_what_an_unescaped_label_would_do() -> None:
