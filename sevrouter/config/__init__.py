@@ -6,6 +6,7 @@ stored or what a webhook looks like: it hands settings over and the composition 
 
 from sevrouter.config.configuration import (
     AlertmanagerSettings,
+    CallSettings,
     Configuration,
     ConsoleSettings,
     Expected,
@@ -20,6 +21,7 @@ from sevrouter.config.configuration import (
     SqliteSettings,
     StoreSettings,
     TlsSettings,
+    TwilioSettings,
     WebhookSettings,
 )
 from sevrouter.config.load import load

@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
+from sevrouter.config.calling import Twilio, calling
 from sevrouter.config.configuration import (
     AlertmanagerSettings,
+    CallSettings,
     Configuration,
     ConsoleSettings,
     Expected,
@@ -23,6 +25,7 @@ from sevrouter.config.configuration import (
     SqliteSettings,
     StoreSettings,
     TlsSettings,
+    TwilioSettings,
     WebhookSettings,
 )
 from sevrouter.config.connections import (
@@ -83,11 +86,13 @@ def assemble(
     return Configuration(
         path=path,
         hash=config_hash,
-        routing=_routing(root, config_hash),
+        routing=_routing(root, config_hash, people),
         teams={name: _team(name, each, people) for name, each in root.teams.items()},
         people=people,
         on_call=on_call_settings(root.on_call, path.parent, open_password),
         integrations=_integrations(root, open_file),
+        providers=_providers(root, open_file),
+        public_url=root.public_url,
         prometheus=None if root.prometheus is None else _prometheus(root.prometheus, open_file),
         heartbeat_out=None if root.heartbeat_out is None else _heartbeat_out(root.heartbeat_out, open_file),
         alertmanagers=tuple(_alertmanager(each, open_file) for each in root.alertmanagers),
@@ -100,7 +105,7 @@ def assemble(
     )
 
 
-def _routing(root: schema.Root, config_hash: str) -> Routing:
+def _routing(root: schema.Root, config_hash: str, people: Mapping[str, Person]) -> Routing:
     incidents = root.incidents
     return Routing(
         grader=Grader(
@@ -119,6 +124,13 @@ def _routing(root: schema.Root, config_hash: str) -> Routing:
         stale_after=incidents.stale_after,
         horizon=root.forecast.horizon,
         outage_after=UNSURE_AFTER if root.prometheus is None else root.prometheus.unsure_after,
+        calling=calling(
+            root.policies,
+            types=tuple(each.type for each in root.integrations.call or ()),
+            of_teams={name: each.policy for name, each in root.teams.items() if each.policy is not None},
+            people=people,
+            limits=root.call_limits,
+        ),
         config_hash=config_hash,
     )
 
@@ -210,11 +222,16 @@ def _team(name: str, team: schema.Team, people: Mapping[str, Person]) -> Team:
 
 
 def _integrations(root: schema.Root, open_file: OpenFile) -> dict[str, IntegrationSettings]:
-    chosen = {"call": root.integrations.call, "slack": root.integrations.slack, "jira": root.integrations.jira}
+    call = (root.integrations.call or (None,))[0]
+    chosen = {"call": call, "slack": root.integrations.slack, "jira": root.integrations.jira}
     return {name: _settings(each, open_file) for name, each in chosen.items() if each is not None}
 
 
-def _settings(chosen: PagerDuty | Slack | Jira | Console, open_file: OpenFile) -> IntegrationSettings:
+def _providers(root: schema.Root, open_file: OpenFile) -> dict[str, CallSettings]:
+    return {each.type: _call_settings(each, open_file) for each in root.integrations.call or ()}
+
+
+def _call_settings(chosen: PagerDuty | Twilio | Console, open_file: OpenFile) -> CallSettings:
     match chosen:
         case Console():
             return ConsoleSettings()
@@ -222,6 +239,24 @@ def _settings(chosen: PagerDuty | Slack | Jira | Console, open_file: OpenFile) -
             return PagerDutySettings(
                 url=chosen.url, routing_key=_secret(chosen.routing_key_file, chosen.routing_key, open_file)
             )
+        case Twilio():
+            return TwilioSettings(
+                url=chosen.url,
+                account_sid=chosen.account_sid,
+                auth_token=_secret(chosen.auth_token_file, chosen.auth_token, open_file),
+                caller=chosen.caller,
+                ring_for=chosen.ring_for,
+                language=chosen.language,
+                voice=chosen.voice,
+            )
+        case _:
+            assert_never(chosen)
+
+
+def _settings(chosen: PagerDuty | Twilio | Slack | Jira | Console, open_file: OpenFile) -> IntegrationSettings:
+    match chosen:
+        case Console() | PagerDuty() | Twilio():
+            return _call_settings(chosen, open_file)
         case Slack():
             token = _secret(chosen.token_file, chosen.token, open_file)
             return SlackSettings(url=chosen.url, token=token, channel=chosen.channel)

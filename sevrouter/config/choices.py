@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sevrouter.config.calling import check_calling
 from sevrouter.config.document import EACH, Document, Tree
 from sevrouter.config.on_call import check_on_call
 from sevrouter.config.storage import check_store
@@ -47,6 +48,8 @@ class SecretField:
 SECRETS = (
     SecretField(("integrations", "call"), "routing_key_file", "routing_key", "pagerduty"),
     SecretField(("integrations", "call", EACH), "routing_key_file", "routing_key", "pagerduty"),
+    SecretField(("integrations", "call"), "auth_token_file", "auth_token", "twilio"),
+    SecretField(("integrations", "call", EACH), "auth_token_file", "auth_token", "twilio"),
     SecretField(("integrations", "slack"), "token_file", "token", "slack"),
     SecretField(("integrations", "jira"), "token_file", "token", "jira"),
     SecretField(("prometheus",), "bearer_token_file", "bearer_token", required=False),
@@ -79,6 +82,7 @@ def check_choices(document: Document) -> Iterator[Problem]:
     yield from _logins(document)
     yield from check_store(document)
     yield from check_on_call(document)
+    yield from check_calling(document)
     for secret in SECRETS:
         yield from _secret(document, secret)
 

@@ -55,7 +55,21 @@ class JiraSettings:
     labels: tuple[str, ...]
 
 
-IntegrationSettings = ConsoleSettings | PagerDutySettings | SlackSettings | JiraSettings
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwilioSettings:
+    """Phones people by Twilio's Calls API."""
+
+    url: str
+    account_sid: str
+    auth_token: Secret
+    caller: str
+    ring_for: timedelta
+    language: str
+    voice: str | None
+
+
+CallSettings = ConsoleSettings | PagerDutySettings | TwilioSettings
+IntegrationSettings = CallSettings | SlackSettings | JiraSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +211,8 @@ class Expected:
 class Configuration:
     """A checked configuration. `hash` is the first 12 hexadecimal digits of the SHA-256 of the file.
 
-    `integrations` has the keys that are configured, of `call`, `slack` and `jira`.
+    `integrations` has the keys that are configured, of `call`, `slack` and `jira`; the first provider is `call`.
+    `providers` are all that can call, by their names, in the order in which they are tried.
     """
 
     path: Path
@@ -207,6 +222,8 @@ class Configuration:
     people: Mapping[str, Person]
     on_call: Mapping[str, ScheduleSettings]
     integrations: Mapping[str, IntegrationSettings]
+    providers: Mapping[str, CallSettings]
+    public_url: str | None
     prometheus: PrometheusSettings | None
     heartbeat_out: HeartbeatOutSettings | None
     alertmanagers: tuple[AlertmanagerSettings, ...]

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from sevrouter.config.calling import Twilio
 from sevrouter.config.fields import (
+    NOT_EMPTY,
     Deadline,
     Duration,
     InlineSecrets,
@@ -106,20 +108,14 @@ def _typed(default: str) -> Callable[[object], object]:
     return with_type
 
 
-def _only_entry(written: object) -> object:
-    if not isinstance(written, list):
-        return written
-    if len(written) != 1:
-        raise FieldError(
-            f"is a list of {len(written)}, and this version calls through exactly one",
-            "keep the one that calls; trying several in order comes with a later version",
-        )
-    return written[0]
+def _listed(written: object) -> object:
+    return [written] if isinstance(written, dict) else written
 
 
 CallChoice = Annotated[
-    Annotated[PagerDuty | Console, Field(discriminator="type")],
-    BeforeValidator(_only_entry),
+    tuple[Annotated[PagerDuty | Twilio | Console, Field(discriminator="type")], ...],
+    BeforeValidator(_listed),
+    NOT_EMPTY,
 ]
 SlackChoice = Annotated[
     Annotated[Slack | Console, Field(discriminator="type")],
@@ -134,7 +130,11 @@ JiraChoice = Annotated[
 class Integrations(Section):
     """What is told of incidents. At least one; any of them may be `{type: console}`."""
 
-    call: CallChoice | None = Field(None, description="Calls people: pagerduty or console. Default: none.")
+    call: CallChoice | None = Field(
+        None,
+        description="Calls people: pagerduty, twilio or console, or a list of these, of which the next one calls where "
+        "one cannot. Default: none.",
+    )
     slack: SlackChoice | None = Field(None, description="Tells a channel: slack or console. Default: none.")
     jira: JiraChoice | None = Field(None, description="Files tickets: jira or console. Default: none.")
 

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from sevrouter.config.calling import CALL_LIMITS, CallLimit, Policies
 from sevrouter.config.connections import (
     Alertmanagers,
     Delivery,
@@ -39,6 +40,7 @@ from sevrouter.config.fields import (
     SlackId,
     Text,
     UnmatchedSev,
+    Url,
     Window,
 )
 from sevrouter.config.measures import Measure, bare
@@ -206,6 +208,7 @@ class Team(Section):
 
     slack: TeamSlack = Field(TeamSlack(), description="How it is told on Slack. Default: as the integration says.")
     jira: TeamJira = Field(TeamJira(), description="Where its tickets go. Default: as the integration says.")
+    policy: Text | None = Field(None, description="The name of a policy in `policies`. Default: default.")
 
 
 class Person(Section):
@@ -277,6 +280,21 @@ class Root(Section):
     teams: dict[str, Team] = Field({}, description="The teams by name. Default: none.")
     people: dict[str, Person] = Field({}, description="The people by name. Default: none.")
     on_call: OnCall = Field(OnCall(), description="Who is on call, by the name of the schedule. Default: none.")
+    policies: Policies = Field(
+        {},
+        description="Who is called for major incidents, by the name of the policy; one is called default. Default: none; "
+        "then the one paging service decides.",
+    )
+    call_limits: Annotated[tuple[CallLimit, ...], NOT_EMPTY] = Field(
+        CALL_LIMITS,
+        description="How often one person is phoned at the most. Default: 1 within 1m, 3 within 15m, 7 within 1h. What "
+        "has to wait is told in the next call.",
+    )
+    public_url: Url | None = Field(
+        None,
+        description="The address at which the internet reaches us. Default: none; then no key can be pressed in a call "
+        "by Twilio.",
+    )
     integrations: Integrations = Field(description="What is told of incidents, and how. Required: at least one.")
     prometheus: Prometheus | None = Field(
         None, description="Where queries are asked. Default: none; then no rule asks."

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 # Words of the manual that a later version will understand.
 _LATER = {
-    "policies", "policy", "bridge",
+    "drills",
 }  # fmt: skip
 _LATER_HINT = "this version does not do it, and will not pretend to; leave it out"
 
-_TYPES = {"pagerduty", "slack", "jira", "console"}
+_TYPES = {"pagerduty", "twilio", "slack", "jira", "console"}
 
 _WORDS = {
     "string_type": "must be text",
@@ -99,7 +99,10 @@ def _as_written(document: Document, loc: Steps) -> Steps:
     """The path in the file: a choice by `type` is a step to pydantic only, and a list's only entry to YAML only."""
     steps: Steps = ()
     for position, step in enumerate(loc):
-        if position == 2 and loc[0] == "integrations" and step in _TYPES:
+        if loc[0] == "integrations" and position in (2, 3) and step in _TYPES:
+            continue
+        # One provider by itself is a list of one to pydantic only.
+        if loc[:2] == ("integrations", "call") and position == 2 and not isinstance(document.at(*steps), list):
             continue
         if isinstance(step, str) and isinstance(document.at(*steps), list):
             steps = (*steps, 0)

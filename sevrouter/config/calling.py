@@ -1,0 +1,264 @@
+"""What a configuration says about calls: through what, in which steps, and to whom.
+
+Each field's description holds its unit, its default and why. Must not know how anybody is called.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
+
+from sevrouter.config.document import EACH
+from sevrouter.config.fields import NOT_EMPTY, Duration, HowMany, InlineSecretText, Phone, Section, SevName, Text, Url
+from sevrouter.config.problem import FieldError, did_you_mean
+from sevrouter.config.quantity import parse_duration
+from sevrouter.domain import policy as domain
+from sevrouter.domain.policy import DEFAULT, LIMITS, Calling, Limit, Provider, ProviderKind, Target
+from sevrouter.domain.sev import Sev
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sevrouter.config.document import Document, Tree
+    from sevrouter.config.problem import Problem, Steps
+    from sevrouter.domain.ownership import Person
+
+PHONES = {"twilio"}
+OFF = "off"
+_SID = re.compile(r"AC[0-9a-fA-F]{32}", re.ASCII)
+_DIAL = re.compile(r"\+[1-9]\d{6,14}[0-9,;*#]{0,64}", re.ASCII)
+_TARGET_HINT = "write the name of a person, or {on_call: the name of a schedule}"
+
+
+def _account_sid(value: str) -> str:
+    if _SID.fullmatch(value) is None:
+        raise FieldError("is not the SID of an account", "it is AC and 32 hexadecimal digits")
+    return value
+
+
+def _dial(value: str) -> str:
+    if _DIAL.fullmatch(value) is None:
+        raise FieldError(f"{value!r} is not a dial string", "a number in E.164, and then digits, * # and , (a pause)")
+    return value
+
+
+def _target(value: object) -> Target:
+    if isinstance(value, str) and value.strip():
+        return Target(person=value)
+    if isinstance(value, dict) and len(value) == 1:
+        (key, name) = next(iter(value.items()))
+        if key in ("person", "on_call") and isinstance(name, str) and name.strip():
+            return Target(**{key: name})
+    raise FieldError("is nobody to call", _TARGET_HINT)
+
+
+def _timeout(value: object) -> timedelta | None:
+    if not isinstance(value, str):
+        raise FieldError("must be a duration, or off")
+    if value == OFF:
+        return None
+    found = parse_duration(value)
+    if found < timedelta(minutes=1):
+        raise FieldError("is shorter than a minute (1m)", "write off to never ask again")
+    return found
+
+
+def _between(least: int, most: int) -> AfterValidator:
+    def check(value: int) -> int:
+        if not least <= value <= most:
+            raise FieldError(f"is not between {least} and {most}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _lasting(least: timedelta, reason: str) -> AfterValidator:
+    def check(value: timedelta) -> timedelta:
+        if not least <= value <= timedelta(days=1):
+            raise FieldError(f"is not between {reason} and a day (1d)")
+        return value
+
+    return AfterValidator(check)
+
+
+Pause = Annotated[Duration, _lasting(timedelta(seconds=30), "30 seconds (30s)")]
+RingFor = Annotated[Duration, _lasting(timedelta(seconds=5), "5 seconds (5s)")]
+TargetText = Annotated[Target, PlainValidator(_target), WithJsonSchema({"type": ["string", "object"]})]
+Timeout = Annotated[timedelta | None, PlainValidator(_timeout), WithJsonSchema({"type": "string"})]
+
+
+class Twilio(Section):
+    """Phones people through Twilio."""
+
+    type: Literal["twilio"] = Field(description="`twilio`. Required.")
+    url: Url = Field("https://api.twilio.com", description="An address. Default: https://api.twilio.com.")
+    account_sid: Annotated[Text, AfterValidator(_account_sid)] = Field(description="The account's SID (AC…). Required.")
+    auth_token_file: Text | None = Field(
+        None, description="A file that holds the auth token. Required; read again when it changes."
+    )
+    auth_token: InlineSecretText | None = Field(
+        None, description="The token itself. Default: none. Only with `allow_inline_secrets`."
+    )
+    caller: Phone = Field(
+        alias="from", description="The number that calls, in E.164. Required; the account has to own it."
+    )
+    ring_for: RingFor = Field(
+        timedelta(seconds=30), description="A duration, from 5s. Default: 30s. For how long a phone rings."
+    )
+    language: Text = Field("en-US", description="The language of the voice. Default: en-US, which the texts are in.")
+    voice: Text | None = Field(None, description="The name of a voice of Twilio's. Default: the one of the language.")
+
+
+class Step(Section):
+    """People who are called at the same time."""
+
+    targets: Annotated[tuple[TargetText, ...], NOT_EMPTY] = Field(
+        description="Names of people, or {on_call: the name of a schedule}: whoever is on call then. Required."
+    )
+    times: Annotated[HowMany, _between(1, 10)] = Field(1, description="How often they are called. Default: 1.")
+    every: Pause = Field(
+        timedelta(minutes=2), description="A duration, from 30s to 1d. Default: 2m. From one call to the next."
+    )
+    then: Pause = Field(
+        timedelta(minutes=5),
+        description="A duration, from 30s to 1d. Default: 5m. From the last call to the next step.",
+    )
+
+
+class Bridge(Section):
+    """A standing conference."""
+
+    url: Url | None = Field(None, description="An address to open. Default: none.")
+    dial: Annotated[Text, AfterValidator(_dial)] | None = Field(
+        None, description="A number to phone, with the keys to press then: +4930123456,,77#. Default: none."
+    )
+
+
+class Policy(Section):
+    """Who is called for an incident until somebody owns it."""
+
+    steps: Annotated[tuple[Step, ...], NOT_EMPTY] = Field(description="Who is called, in this order. Required.")
+    repeat: Annotated[HowMany, _between(1, 100)] = Field(1, description="How often all of it is done. Default: 1.")
+    pause: Pause = Field(
+        timedelta(minutes=15),
+        description="A duration, from 30s to 1d. Default: 15m. Once nobody has answered, Slack is told loudly, and it "
+        "starts over after this.",
+    )
+    ack_timeout: dict[SevName, Timeout] = Field(
+        {Sev.SEV_1: timedelta(minutes=30)},
+        description="For a SEV, after how long it is called again what somebody owns, or off. Default: {SEV-1: 30m}.",
+    )
+    rings_on_rise: bool = Field(
+        True, description="Whether a rise of its SEV calls again what somebody owns already. Default: true."
+    )
+    bridge: dict[SevName, Bridge] = Field({}, description="The conference for each SEV. Default: none.")
+
+
+class CallLimit(Section):
+    """No more than so many calls to one person within a time."""
+
+    calls: Annotated[HowMany, _between(1, 1_000)] = Field(description="How many. Required.")
+    within: Pause = Field(description="A duration, from 30s to 1d. Required.")
+
+
+Policies = dict[str, Policy]
+CALL_LIMITS = tuple(CallLimit.model_construct(calls=each.calls, within=each.within) for each in LIMITS)
+
+
+def calling(
+    policies: Mapping[str, Policy],
+    *,
+    types: tuple[str, ...],
+    of_teams: Mapping[str, str],
+    people: Mapping[str, Person],
+    limits: tuple[CallLimit, ...],
+) -> Calling | None:
+    """Who is called and by what; None where no policy says it. `types` are those of the providers, in their order."""
+    if not policies:
+        return None
+    kinds = {name: ProviderKind.PHONE if name in PHONES else ProviderKind.SERVICE for name in types}
+    return Calling(
+        policies={name: _policy(name, each) for name, each in policies.items()},
+        of_teams=of_teams,
+        providers=tuple(Provider(name, kind) for name, kind in kinds.items()),
+        people=people,
+        limits=tuple(Limit(each.calls, each.within) for each in limits),
+    )
+
+
+def _policy(name: str, policy: Policy) -> domain.Policy:
+    return domain.Policy(
+        name=name,
+        steps=tuple(
+            domain.Step(each.targets, times=each.times, every=each.every, then=each.then) for each in policy.steps
+        ),
+        repeat=policy.repeat,
+        pause=policy.pause,
+        ack_timeouts={sev: after for sev, after in policy.ack_timeout.items() if after is not None},
+        rings_on_rise=policy.rings_on_rise,
+        bridges={sev: domain.Bridge(each.url, each.dial) for sev, each in policy.bridge.items()},
+    )
+
+
+def providers_of(document: Document) -> list[tuple[Steps, Mapping[str, Tree]]]:
+    """The entries of `integrations.call`, whether it is a list or one of them."""
+    found = [*document.find("integrations", "call"), *document.find("integrations", "call", EACH)]
+    return [(steps, each) for steps, each in found if isinstance(each, dict)]
+
+
+def check_calling(document: Document) -> Iterator[Problem]:
+    """Names that nothing defines, and what can never call anybody."""
+    people, schedules, policies = (_section(document, name) for name in ("people", "on_call", "policies"))
+    providers = providers_of(document)
+    types = [str(each.get("type")) for _, each in providers]
+    for place, (steps, _) in enumerate(providers):
+        if types[place] in types[:place]:
+            yield document.problem(steps, f"a second provider of the type {types[place]!r}", hint="keep one of them")
+    if len(providers) > 1 or PHONES & {*types}:
+        if not policies:
+            hint = "policies: {default: {steps: [{targets: [ana]}]}}"
+            yield document.problem(
+                ("integrations", "call"), "nobody to call: policies is missing", hint=hint, at_key=True
+            )
+    elif policies and not providers:
+        yield document.problem(("policies",), "nothing to call through: integrations.call is missing", at_key=True)
+    if policies and DEFAULT not in policies:
+        yield document.problem(("policies",), f"needs one of the name {DEFAULT!r}, for who has no other", at_key=True)
+    for steps, name in document.find("teams", EACH, "policy"):
+        if isinstance(name, str) and name and name not in policies:
+            hint = did_you_mean(name, list(policies)) or "define it under policies"
+            yield document.problem(steps, f"the policy {name!r} is not defined", hint=hint)
+    only_phones = bool(types) and {*types} <= PHONES
+    for steps, target in document.find("policies", EACH, "steps", EACH, "targets", EACH):
+        yield from _named(document, steps, target, people, schedules, only_phones=only_phones)
+
+
+def _named(
+    document: Document,
+    steps: Steps,
+    target: Tree,
+    people: Mapping[str, Tree],
+    schedules: Mapping[str, Tree],
+    *,
+    only_phones: bool,
+) -> Iterator[Problem]:
+    if isinstance(target, dict) and isinstance(name := target.get("on_call"), str) and name not in schedules:
+        hint = did_you_mean(name, list(schedules)) or "define it under on_call"
+        yield document.problem((*steps, "on_call"), f"the schedule {name!r} is not defined", hint=hint)
+    person = target.get("person") if isinstance(target, dict) else target
+    if not isinstance(person, str) or not person:
+        return
+    if person not in people:
+        hint = did_you_mean(person, list(people)) or "define it under people"
+        yield document.problem(steps, f"the person {person!r} is not defined", hint=hint)
+    elif only_phones and isinstance(known := people[person], dict) and "phone" not in known:
+        yield document.problem(steps, f"{person!r} cannot be called", hint=f"set people.{person}.phone")
+
+
+def _section(document: Document, name: str) -> Mapping[str, Tree]:
+    tree = document.at(name)
+    return tree if isinstance(tree, dict) else {}
