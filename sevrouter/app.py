@@ -7,7 +7,7 @@ import contextlib
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import ClientSession, web
@@ -17,15 +17,9 @@ from sevrouter.config import (
     AlertmanagerSettings,
     Configuration,
     ConfigurationKeeper,
-    ConsoleSettings,
-    IntegrationSettings,
-    JiraSettings,
-    PagerDutySettings,
     PrometheusSettings,
-    SlackSettings,
     log_loaded,
 )
-from sevrouter.domain.delivery import INTEGRATIONS
 from sevrouter.engine.aftermath import Aftermath
 from sevrouter.engine.asking import Asker
 from sevrouter.engine.deployments import DeploymentLog
@@ -35,7 +29,6 @@ from sevrouter.engine.heartbeat_out import HeartbeatOut, Outgoing
 from sevrouter.engine.heartbeats import Heartbeats
 from sevrouter.engine.intake import Intake
 from sevrouter.engine.janitor import Janitor
-from sevrouter.engine.lane import Route
 from sevrouter.engine.measurer import Measurer
 from sevrouter.engine.reconciler import Reconciler, Terms
 from sevrouter.engine.rollout import Rollout
@@ -44,19 +37,20 @@ from sevrouter.engine.watcher import Watcher
 from sevrouter.ingest.authentication import Credentials
 from sevrouter.ingest.deployments import DeploymentsHandler
 from sevrouter.ingest.webhook import Refused, WebhookHandler
-from sevrouter.notifiers import console, jira, pagerduty, slack
-from sevrouter.notifiers.http import Transport, open_transport
+from sevrouter.notifiers.http import Transports, open_transport
 from sevrouter.notifiers.ping import HttpPinger
 from sevrouter.opening import open_store
+from sevrouter.roster import Rosters
 from sevrouter.signals import Signals
 from sevrouter.sources import alertmanager, connection, prometheus
 from sevrouter.store.errors import StoreError
 from sevrouter.store.sqlite import sqlite_version
+from sevrouter.switchboard import Switchboard
 from sevrouter.telemetry.metrics import Metrics
 from sevrouter.web.operations import Operations
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Coroutine
 
     from sevrouter.domain.routing import Routing
     from sevrouter.store.postgres import PostgresStore
@@ -97,7 +91,8 @@ async def serve(configuration: Configuration, options: Options) -> None:  # noqa
         # In a thread, because PostgreSQL's driver needs a loop, and this thread has ours. It may take a while, too.
         store = await asyncio.to_thread(open_store, configuration.store, shadow=options.shadow)
         stack.callback(store.close)
-        transports = {name: await stack.enter_async_context(open_transport()) for name in INTEGRATIONS}
+        transports = Transports()
+        stack.push_async_callback(transports.close)
 
         dispatcher = Dispatcher(store, metrics, clock=utc_now)
         stack.push_async_callback(dispatcher.stop)
@@ -125,7 +120,18 @@ async def serve(configuration: Configuration, options: Options) -> None:  # noqa
         janitor = Janitor(store, dispatcher, lambda: keeper.configuration.retention, clock=utc_now)
         deployments = DeploymentLog(store, routing, metrics)
         rollout = Rollout(deployments, routing, clock=utc_now, asker=asker)
-        loops = (watcher, measurer, reconciler, hearing, sweep, heartbeats, rollout, janitor)
+        switchboard = Switchboard(
+            store,
+            routing,
+            metrics,
+            dispatcher,
+            clock=utc_now,
+            transports=transports,
+            rosters=Rosters(await stack.enter_async_context(connection.open_session())),
+            shadow=options.shadow,
+        )
+        stack.push_async_callback(switchboard.stop)
+        loops = (*switchboard.loops, watcher, measurer, reconciler, hearing, sweep, heartbeats, rollout, janitor)
         heartbeat_out = HeartbeatOut(
             store,
             HttpPinger(await stack.enter_async_context(open_transport())),
@@ -146,10 +152,10 @@ async def serve(configuration: Configuration, options: Options) -> None:  # noqa
         )
 
         def apply(new: Configuration) -> None:
-            dispatcher.route(_routes(new, transports, shadow=options.shadow))
+            switchboard.use(new)
             webhook.credentials, webhook.max_body = _credentials(new), new.webhook.max_body
             asker.source = None if new.prometheus is None else _source(new.prometheus, session)
-            metrics.show_config(new.hash, heartbeats=[each.name for each in new.routing.grader.heartbeats])
+            metrics.show_config(new.hash, heartbeats=_heartbeats(new), services=new.providers)
             terms = Terms(new.reconcile.every, new.reconcile.missed_after)
             reconciler.use([_asked(each, alertmanagers) for each in new.alertmanagers], terms)
             heartbeats.wake()
@@ -168,12 +174,14 @@ async def serve(configuration: Configuration, options: Options) -> None:  # noqa
             # comes to this before anything that a lane asks of it. Elsewhere the janitor looks for lost leases, and
             # looks again where the database is away just now.
             await dispatcher.rescue(everybody=True)
+        await switchboard.begin(alone=store.is_exclusive)
         runs = [*(loop.run() for loop in loops), heartbeat_out.run(), keeper.watch()]
         _start(stack, *runs, store.listening(dispatcher.wake))
 
         server = web.Application()
         server.router.add_route("*", "/webhook", webhook.handle)
         DeploymentsHandler(deployments, metrics, clock=utc_now, admit=webhook.admit).add_to(server)
+        switchboard.add_to(server)
         _operations(store, metrics, keeper, webhook, draining).add_to(server)
         await _listen(stack, server, options)
 
@@ -215,10 +223,16 @@ def _operations(
         # Where the store is away, the numbers that it last gave are shown beside the ones that need no store.
         with contextlib.suppress(StoreError, TimeoutError):
             async with asyncio.timeout(PROBE):
-                incidents, suppressed, lanes = await store.read(
-                    lambda tx: (tx.incidents.counts(), tx.firing.suppressed(), tx.outbox.counts())
+                incidents, suppressed, lanes, unanswered = await store.read(
+                    lambda tx: (
+                        tx.incidents.counts(),
+                        tx.firing.suppressed(),
+                        tx.outbox.counts(),
+                        tx.escalations.unanswered(),
+                    )
                 )
             metrics.show_incidents(incidents)
+            metrics.unanswered.set(unanswered)
             metrics.suppressed.set(len(suppressed))
             metrics.show_outbox(lanes, now=utc_now())
         return metrics.page()
@@ -263,6 +277,10 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
         await task
 
 
+def _heartbeats(configuration: Configuration) -> list[str]:
+    return [each.name for each in configuration.routing.grader.heartbeats]
+
+
 def _outgoing(configuration: Configuration) -> Outgoing | None:
     settings = configuration.heartbeat_out
     return None if settings is None else Outgoing(settings.url, settings.every)
@@ -294,37 +312,3 @@ def _login(settings: PrometheusSettings | AlertmanagerSettings) -> connection.Cr
     if settings.username is not None and settings.password is not None:
         return connection.Basic(settings.username, settings.password)
     return None
-
-
-def _routes(configuration: Configuration, transports: Mapping[str, Transport], *, shadow: bool) -> dict[str, Route]:
-    routes = {
-        name: _route(settings, configuration, transports[name]) for name, settings in configuration.integrations.items()
-    }
-    if shadow:
-        return {name: Route(None, route.schedule) for name, route in routes.items()}
-    return routes
-
-
-def _route(settings: IntegrationSettings, configuration: Configuration, transport: Transport) -> Route:
-    teams = configuration.teams
-    match settings:
-        case ConsoleSettings():
-            return Route(console.Console(teams=teams, people=configuration.people), console.SCHEDULE)
-        case PagerDutySettings(url=url, routing_key=key):
-            return Route(pagerduty.PagerDuty(transport, url=url, routing_key=key), pagerduty.SCHEDULE)
-        case SlackSettings(url=url, token=token, channel=channel):
-            return Route(slack.Slack(transport, url=url, token=token, channel=channel, teams=teams), slack.SCHEDULE)
-        case JiraSettings():
-            notifier = jira.Jira(
-                transport,
-                url=settings.url,
-                email=settings.email,
-                token=settings.token,
-                project=settings.project,
-                issue_type=settings.issue_type,
-                labels=settings.labels,
-                teams=teams,
-            )
-            return Route(notifier, jira.SCHEDULE)
-        case _:
-            assert_never(settings)

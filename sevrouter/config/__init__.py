@@ -4,16 +4,23 @@ Knows YAML, files and the domain's words. Must not know how an integration is sp
 stored or what a webhook looks like: it hands settings over and the composition root builds from them.
 """
 
+from sevrouter.config.call_settings import (
+    AppriseSettings,
+    CallSettings,
+    ConsoleSettings,
+    PagerDutySettings,
+    PagerTreeSettings,
+    PagerTreeWebhookSettings,
+    TwilioSettings,
+    WebhookOutSettings,
+)
 from sevrouter.config.configuration import (
     AlertmanagerSettings,
-    CallSettings,
     Configuration,
-    ConsoleSettings,
     Expected,
     HeartbeatOutSettings,
     IntegrationSettings,
     JiraSettings,
-    PagerDutySettings,
     PostgresSettings,
     PrometheusSettings,
     ReconcileSettings,
@@ -21,7 +28,6 @@ from sevrouter.config.configuration import (
     SqliteSettings,
     StoreSettings,
     TlsSettings,
-    TwilioSettings,
     WebhookSettings,
 )
 from sevrouter.config.load import load
@@ -32,7 +38,9 @@ from sevrouter.config.secret import SecretError, SecretFile
 
 __all__ = [
     "AlertmanagerSettings",
+    "AppriseSettings",
     "CalendarSettings",
+    "CallSettings",
     "Configuration",
     "ConfigurationError",
     "ConfigurationKeeper",
@@ -43,6 +51,8 @@ __all__ = [
     "JiraSettings",
     "Level",
     "PagerDutySettings",
+    "PagerTreeSettings",
+    "PagerTreeWebhookSettings",
     "PostgresSettings",
     "Problem",
     "PrometheusSettings",
@@ -54,6 +64,8 @@ __all__ = [
     "SqliteSettings",
     "StoreSettings",
     "TlsSettings",
+    "TwilioSettings",
+    "WebhookOutSettings",
     "WebhookSettings",
     "load",
     "log_loaded",

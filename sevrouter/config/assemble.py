@@ -7,17 +7,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
-from sevrouter.config.calling import Twilio, calling
+from sevrouter.config.call_settings import ConsoleSettings
+from sevrouter.config.calling import calling
 from sevrouter.config.configuration import (
     AlertmanagerSettings,
-    CallSettings,
     Configuration,
-    ConsoleSettings,
     Expected,
     HeartbeatOutSettings,
     IntegrationSettings,
     JiraSettings,
-    PagerDutySettings,
     PostgresSettings,
     PrometheusSettings,
     ReconcileSettings,
@@ -25,7 +23,6 @@ from sevrouter.config.configuration import (
     SqliteSettings,
     StoreSettings,
     TlsSettings,
-    TwilioSettings,
     WebhookSettings,
 )
 from sevrouter.config.connections import (
@@ -34,15 +31,15 @@ from sevrouter.config.connections import (
     Console,
     HeartbeatOut,
     Jira,
-    PagerDuty,
     Prometheus,
     Slack,
     Webhook,
 )
 from sevrouter.config.doubts import sorted_thresholds
 from sevrouter.config.on_call import on_call_settings
+from sevrouter.config.providers import call_settings, name_of
 from sevrouter.config.references import default_name
-from sevrouter.config.secret import InlineSecret, Secret
+from sevrouter.config.secret import Secret, one_secret, secrets_of
 from sevrouter.config.store_url import PostgresUrl, SqliteUrl, is_local
 from sevrouter.domain.alert import Alert
 from sevrouter.domain.grading import Fixed, Grader, Graduated, Mapped
@@ -58,8 +55,6 @@ from sevrouter.domain.routing import Routing
 from sevrouter.domain.timed import UNSURE_AFTER, Count, FiringFor, Query, Ratio, Timed, Watched
 
 if TYPE_CHECKING:
-    from pydantic import SecretStr
-
     from sevrouter.config import schema
     from sevrouter.config.measures import Measure, Side
     from sevrouter.config.problem import Problem
@@ -91,7 +86,7 @@ def assemble(
         people=people,
         on_call=on_call_settings(root.on_call, path.parent, open_password),
         integrations=_integrations(root, open_file),
-        providers=_providers(root, open_file),
+        providers={name_of(each): call_settings(each, open_file) for each in root.integrations.call or ()},
         public_url=root.public_url,
         prometheus=None if root.prometheus is None else _prometheus(root.prometheus, open_file),
         heartbeat_out=None if root.heartbeat_out is None else _heartbeat_out(root.heartbeat_out, open_file),
@@ -126,7 +121,7 @@ def _routing(root: schema.Root, config_hash: str, people: Mapping[str, Person]) 
         outage_after=UNSURE_AFTER if root.prometheus is None else root.prometheus.unsure_after,
         calling=calling(
             root.policies,
-            types=tuple(each.type for each in root.integrations.call or ()),
+            providers=root.integrations.call or (),
             of_teams={name: each.policy for name, each in root.teams.items() if each.policy is not None},
             people=people,
             limits=root.call_limits,
@@ -222,49 +217,24 @@ def _team(name: str, team: schema.Team, people: Mapping[str, Person]) -> Team:
 
 
 def _integrations(root: schema.Root, open_file: OpenFile) -> dict[str, IntegrationSettings]:
-    call = (root.integrations.call or (None,))[0]
-    chosen = {"call": call, "slack": root.integrations.slack, "jira": root.integrations.jira}
-    return {name: _settings(each, open_file) for name, each in chosen.items() if each is not None}
+    chosen = {"slack": root.integrations.slack, "jira": root.integrations.jira}
+    found = {name: _settings(each, open_file) for name, each in chosen.items() if each is not None}
+    first = (root.integrations.call or (None,))[0]
+    return found if first is None else {"call": call_settings(first, open_file), **found}
 
 
-def _providers(root: schema.Root, open_file: OpenFile) -> dict[str, CallSettings]:
-    return {each.type: _call_settings(each, open_file) for each in root.integrations.call or ()}
-
-
-def _call_settings(chosen: PagerDuty | Twilio | Console, open_file: OpenFile) -> CallSettings:
+def _settings(chosen: Slack | Jira | Console, open_file: OpenFile) -> IntegrationSettings:
     match chosen:
         case Console():
             return ConsoleSettings()
-        case PagerDuty():
-            return PagerDutySettings(
-                url=chosen.url, routing_key=_secret(chosen.routing_key_file, chosen.routing_key, open_file)
-            )
-        case Twilio():
-            return TwilioSettings(
-                url=chosen.url,
-                account_sid=chosen.account_sid,
-                auth_token=_secret(chosen.auth_token_file, chosen.auth_token, open_file),
-                caller=chosen.caller,
-                ring_for=chosen.ring_for,
-                language=chosen.language,
-                voice=chosen.voice,
-            )
-        case _:
-            assert_never(chosen)
-
-
-def _settings(chosen: PagerDuty | Twilio | Slack | Jira | Console, open_file: OpenFile) -> IntegrationSettings:
-    match chosen:
-        case Console() | PagerDuty() | Twilio():
-            return _call_settings(chosen, open_file)
         case Slack():
-            token = _secret(chosen.token_file, chosen.token, open_file)
+            token = one_secret(chosen.token_file, chosen.token, open_file)
             return SlackSettings(url=chosen.url, token=token, channel=chosen.channel)
         case Jira():
             return JiraSettings(
                 url=chosen.url,
                 email=chosen.email,
-                token=_secret(chosen.token_file, chosen.token, open_file),
+                token=one_secret(chosen.token_file, chosen.token, open_file),
                 project=chosen.project,
                 issue_type=chosen.issue_type,
                 labels=chosen.labels,
@@ -281,7 +251,7 @@ def _prometheus(prometheus: Prometheus, open_file: OpenFile) -> PrometheusSettin
 
 
 def _heartbeat_out(out: HeartbeatOut, open_file: OpenFile) -> HeartbeatOutSettings:
-    return HeartbeatOutSettings(url=_secret(out.url_file, out.url, open_file), every=out.every)
+    return HeartbeatOutSettings(url=one_secret(out.url_file, out.url, open_file), every=out.every)
 
 
 def _alertmanager(each: Alertmanager, open_file: OpenFile) -> AlertmanagerSettings:
@@ -295,10 +265,10 @@ def _login(asked: Prometheus | Alertmanager, open_file: OpenFile) -> tuple[Secre
     """A token, or a user and a password, or none of them."""
     basic, token = asked.basic, None
     if asked.bearer_token_file is not None or asked.bearer_token is not None:
-        token = _secret(asked.bearer_token_file, asked.bearer_token, open_file)
+        token = one_secret(asked.bearer_token_file, asked.bearer_token, open_file)
     if basic is None:
         return token, None, None
-    return token, basic.username, _secret(basic.password_file, basic.password, open_file)
+    return token, basic.username, one_secret(basic.password_file, basic.password, open_file)
 
 
 def _store(store: Store, base: Path, open_password: OpenFile) -> StoreSettings:
@@ -311,7 +281,7 @@ def _store(store: Store, base: Path, open_password: OpenFile) -> StoreSettings:
                 hosts=url.hosts,
                 database=url.database,
                 user=url.user,
-                password=_secret(store.password_file, store.password, open_password) if has_password else None,
+                password=one_secret(store.password_file, store.password, open_password) if has_password else None,
                 tls=_tls(store.tls, url, base.absolute()),
                 schema=store.schema_name,
                 application_name=url.application_name,
@@ -330,28 +300,12 @@ def _tls(tls: Tls, url: PostgresUrl, base: Path) -> TlsSettings | None:
     return TlsSettings(mode=mode, ca_file=ca, cert_file=cert, key_file=key) if mode != "disable" else None
 
 
-def _secret(file: str | None, inline: SecretStr | None, open_file: OpenFile) -> Secret:
-    if file is not None:
-        return open_file(file)
-    assert inline is not None  # the choices were checked
-    return InlineSecret(inline.get_secret_value())
-
-
-def _secrets(
-    files: tuple[str, ...] | None, inline: tuple[SecretStr, ...] | None, open_file: OpenFile
-) -> tuple[Secret, ...]:
-    return (
-        *(open_file(file) for file in files or ()),
-        *(InlineSecret(each.get_secret_value()) for each in inline or ()),
-    )
-
-
 def _webhook(webhook: Webhook, open_file: OpenFile) -> WebhookSettings:
     auth = webhook.auth or Auth()
     basic = auth.basic
     return WebhookSettings(
         max_body=webhook.max_body,
-        bearer_tokens=_secrets(auth.bearer_token_files, auth.bearer_tokens, open_file),
+        bearer_tokens=secrets_of(auth.bearer_token_files, auth.bearer_tokens, open_file),
         basic_username=basic.username if basic else None,
-        basic_passwords=_secrets(basic.password_files, basic.passwords, open_file) if basic else (),
+        basic_passwords=secrets_of(basic.password_files, basic.passwords, open_file) if basic else (),
     )

@@ -6,38 +6,32 @@ Each field's description holds its unit, its default and why. Must not know how 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
 from sevrouter.config.document import EACH
-from sevrouter.config.fields import NOT_EMPTY, Duration, HowMany, InlineSecretText, Phone, Section, SevName, Text, Url
+from sevrouter.config.fields import NOT_EMPTY, Duration, HowMany, Section, SevName, Text, Url, between, lasting
 from sevrouter.config.problem import FieldError, did_you_mean
+from sevrouter.config.providers import PHONES, name_of
 from sevrouter.config.quantity import parse_duration
 from sevrouter.domain import policy as domain
 from sevrouter.domain.policy import DEFAULT, LIMITS, Calling, Limit, Provider, ProviderKind, Target
 from sevrouter.domain.sev import Sev
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from sevrouter.config.document import Document, Tree
     from sevrouter.config.problem import Problem, Steps
+    from sevrouter.config.providers import AnyProvider
     from sevrouter.domain.ownership import Person
 
-PHONES = {"twilio"}
 OFF = "off"
-_SID = re.compile(r"AC[0-9a-fA-F]{32}", re.ASCII)
 _DIAL = re.compile(r"\+[1-9]\d{6,14}[0-9,;*#]{0,64}", re.ASCII)
 _TARGET_HINT = "write the name of a person, or {on_call: the name of a schedule}"
-
-
-def _account_sid(value: str) -> str:
-    if _SID.fullmatch(value) is None:
-        raise FieldError("is not the SID of an account", "it is AC and 32 hexadecimal digits")
-    return value
 
 
 def _dial(value: str) -> str:
@@ -67,50 +61,9 @@ def _timeout(value: object) -> timedelta | None:
     return found
 
 
-def _between(least: int, most: int) -> AfterValidator:
-    def check(value: int) -> int:
-        if not least <= value <= most:
-            raise FieldError(f"is not between {least} and {most}")
-        return value
-
-    return AfterValidator(check)
-
-
-def _lasting(least: timedelta, reason: str) -> AfterValidator:
-    def check(value: timedelta) -> timedelta:
-        if not least <= value <= timedelta(days=1):
-            raise FieldError(f"is not between {reason} and a day (1d)")
-        return value
-
-    return AfterValidator(check)
-
-
-Pause = Annotated[Duration, _lasting(timedelta(seconds=30), "30 seconds (30s)")]
-RingFor = Annotated[Duration, _lasting(timedelta(seconds=5), "5 seconds (5s)")]
+Pause = Annotated[Duration, lasting(timedelta(seconds=30), timedelta(days=1))]
 TargetText = Annotated[Target, PlainValidator(_target), WithJsonSchema({"type": ["string", "object"]})]
 Timeout = Annotated[timedelta | None, PlainValidator(_timeout), WithJsonSchema({"type": "string"})]
-
-
-class Twilio(Section):
-    """Phones people through Twilio."""
-
-    type: Literal["twilio"] = Field(description="`twilio`. Required.")
-    url: Url = Field("https://api.twilio.com", description="An address. Default: https://api.twilio.com.")
-    account_sid: Annotated[Text, AfterValidator(_account_sid)] = Field(description="The account's SID (AC…). Required.")
-    auth_token_file: Text | None = Field(
-        None, description="A file that holds the auth token. Required; read again when it changes."
-    )
-    auth_token: InlineSecretText | None = Field(
-        None, description="The token itself. Default: none. Only with `allow_inline_secrets`."
-    )
-    caller: Phone = Field(
-        alias="from", description="The number that calls, in E.164. Required; the account has to own it."
-    )
-    ring_for: RingFor = Field(
-        timedelta(seconds=30), description="A duration, from 5s. Default: 30s. For how long a phone rings."
-    )
-    language: Text = Field("en-US", description="The language of the voice. Default: en-US, which the texts are in.")
-    voice: Text | None = Field(None, description="The name of a voice of Twilio's. Default: the one of the language.")
 
 
 class Step(Section):
@@ -119,7 +72,7 @@ class Step(Section):
     targets: Annotated[tuple[TargetText, ...], NOT_EMPTY] = Field(
         description="Names of people, or {on_call: the name of a schedule}: whoever is on call then. Required."
     )
-    times: Annotated[HowMany, _between(1, 10)] = Field(1, description="How often they are called. Default: 1.")
+    times: Annotated[HowMany, between(1, 10)] = Field(1, description="How often they are called. Default: 1.")
     every: Pause = Field(
         timedelta(minutes=2), description="A duration, from 30s to 1d. Default: 2m. From one call to the next."
     )
@@ -142,7 +95,7 @@ class Policy(Section):
     """Who is called for an incident until somebody owns it."""
 
     steps: Annotated[tuple[Step, ...], NOT_EMPTY] = Field(description="Who is called, in this order. Required.")
-    repeat: Annotated[HowMany, _between(1, 100)] = Field(1, description="How often all of it is done. Default: 1.")
+    repeat: Annotated[HowMany, between(1, 100)] = Field(1, description="How often all of it is done. Default: 1.")
     pause: Pause = Field(
         timedelta(minutes=15),
         description="A duration, from 30s to 1d. Default: 15m. Once nobody has answered, Slack is told loudly, and it "
@@ -161,7 +114,7 @@ class Policy(Section):
 class CallLimit(Section):
     """No more than so many calls to one person within a time."""
 
-    calls: Annotated[HowMany, _between(1, 1_000)] = Field(description="How many. Required.")
+    calls: Annotated[HowMany, between(1, 1_000)] = Field(description="How many. Required.")
     within: Pause = Field(description="A duration, from 30s to 1d. Required.")
 
 
@@ -172,22 +125,25 @@ CALL_LIMITS = tuple(CallLimit.model_construct(calls=each.calls, within=each.with
 def calling(
     policies: Mapping[str, Policy],
     *,
-    types: tuple[str, ...],
+    providers: tuple[AnyProvider, ...],
     of_teams: Mapping[str, str],
     people: Mapping[str, Person],
     limits: tuple[CallLimit, ...],
 ) -> Calling | None:
-    """Who is called and by what; None where no policy says it. `types` are those of the providers, in their order."""
+    """Who is called and by what; None where no policy says it."""
     if not policies:
         return None
-    kinds = {name: ProviderKind.PHONE if name in PHONES else ProviderKind.SERVICE for name in types}
     return Calling(
         policies={name: _policy(name, each) for name, each in policies.items()},
         of_teams=of_teams,
-        providers=tuple(Provider(name, kind) for name, kind in kinds.items()),
+        providers=tuple(Provider(name_of(each), _kind(each)) for each in providers),
         people=people,
         limits=tuple(Limit(each.calls, each.within) for each in limits),
     )
+
+
+def _kind(provider: AnyProvider) -> ProviderKind:
+    return ProviderKind.PHONE if provider.type in PHONES else ProviderKind.SERVICE
 
 
 def _policy(name: str, policy: Policy) -> domain.Policy:
@@ -206,7 +162,8 @@ def _policy(name: str, policy: Policy) -> domain.Policy:
 
 def providers_of(document: Document) -> list[tuple[Steps, Mapping[str, Tree]]]:
     """The entries of `integrations.call`, whether it is a list or one of them."""
-    found = [*document.find("integrations", "call"), *document.find("integrations", "call", EACH)]
+    is_list = isinstance(document.at("integrations", "call"), list)
+    found = document.find("integrations", "call", *([EACH] if is_list else []))
     return [(steps, each) for steps, each in found if isinstance(each, dict)]
 
 
@@ -214,16 +171,17 @@ def check_calling(document: Document) -> Iterator[Problem]:
     """Names that nothing defines, and what can never call anybody."""
     people, schedules, policies = (_section(document, name) for name in ("people", "on_call", "policies"))
     providers = providers_of(document)
-    types = [str(each.get("type")) for _, each in providers]
-    for place, (steps, _) in enumerate(providers):
-        if types[place] in types[:place]:
-            yield document.problem(steps, f"a second provider of the type {types[place]!r}", hint="keep one of them")
-    if len(providers) > 1 or PHONES & {*types}:
-        if not policies:
-            hint = "policies: {default: {steps: [{targets: [ana]}]}}"
-            yield document.problem(
-                ("integrations", "call"), "nobody to call: policies is missing", hint=hint, at_key=True
-            )
+    types = {str(each.get("type")) for _, each in providers}
+    names = Counter(each.get("name", each.get("type")) for _, each in providers)
+    for steps, each in providers:
+        if names[name := each.get("name", each.get("type"))] > 1:
+            hint = "give each a name of its own"
+            yield document.problem(steps, f"more than one provider is called {name!r}", hint=hint)
+            break
+    yield from _pagertrees(document, providers)
+    if (len(providers) > 1 or PHONES & types) and not policies:
+        hint = "policies: {default: {steps: [{targets: [ana]}]}}"
+        yield document.problem(("integrations", "call"), "whom to call? policies is missing", hint=hint, at_key=True)
     elif policies and not providers:
         yield document.problem(("policies",), "nothing to call through: integrations.call is missing", at_key=True)
     if policies and DEFAULT not in policies:
@@ -232,9 +190,22 @@ def check_calling(document: Document) -> Iterator[Problem]:
         if isinstance(name, str) and name and name not in policies:
             hint = did_you_mean(name, list(policies)) or "define it under policies"
             yield document.problem(steps, f"the policy {name!r} is not defined", hint=hint)
-    only_phones = bool(types) and {*types} <= PHONES
+    only_phones = bool(types) and types <= PHONES
     for steps, target in document.find("policies", EACH, "steps", EACH, "targets", EACH):
         yield from _named(document, steps, target, people, schedules, only_phones=only_phones)
+
+
+def _pagertrees(document: Document, providers: list[tuple[Steps, Mapping[str, Tree]]]) -> Iterator[Problem]:
+    api, integration = {"api_token_file", "api_token"}, {"integration_url_file", "integration_url"}
+    destinations = {"teams", "routers", "account_users"}
+    for steps, each in providers:
+        if each.get("type") != "pagertree":
+            continue
+        if bool(each.keys() & api) == bool(each.keys() & integration):
+            hint = "api_token_file for its API, integration_url_file for a webhook integration"
+            yield document.problem(steps, "needs exactly one of a token and an integration", hint=hint)
+        elif each.keys() & api and not each.keys() & destinations:
+            yield document.problem(steps, f"calls nobody: needs one of {', '.join(sorted(destinations))}")
 
 
 def _named(

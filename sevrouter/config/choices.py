@@ -6,7 +6,7 @@ wrong. Skips whatever has not the expected shape: the schema says so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sevrouter.config.calling import check_calling
@@ -45,11 +45,21 @@ class SecretField:
     is_address: bool = False
 
 
+_PROVIDERS = (
+    SecretField((), "routing_key_file", "routing_key", "pagerduty"),
+    SecretField((), "auth_token_file", "auth_token", "twilio"),
+    SecretField((), "api_token_file", "api_token", "pagertree", required=False),
+    SecretField((), "integration_url_file", "integration_url", "pagertree", required=False, is_address=True),
+    SecretField((), "integration_token_file", "integration_token", "pagertree", required=False),
+    SecretField((), "url_file", "url", "webhook", is_address=True),
+    SecretField((), "secret_files", "secrets", "webhook"),
+    SecretField((), "bearer_token_file", "bearer_token", "webhook", required=False),
+    SecretField((), "url_files", "urls", "apprise"),
+)
 SECRETS = (
-    SecretField(("integrations", "call"), "routing_key_file", "routing_key", "pagerduty"),
-    SecretField(("integrations", "call", EACH), "routing_key_file", "routing_key", "pagerduty"),
-    SecretField(("integrations", "call"), "auth_token_file", "auth_token", "twilio"),
-    SecretField(("integrations", "call", EACH), "auth_token_file", "auth_token", "twilio"),
+    # One provider by itself, or a list of them.
+    *(replace(each, section=("integrations", "call")) for each in _PROVIDERS),
+    *(replace(each, section=("integrations", "call", EACH)) for each in _PROVIDERS),
     SecretField(("integrations", "slack"), "token_file", "token", "slack"),
     SecretField(("integrations", "jira"), "token_file", "token", "jira"),
     SecretField(("prometheus",), "bearer_token_file", "bearer_token", required=False),

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
+from sevrouter.config.call_settings import CallSettings
 from sevrouter.config.problem import Problem
 from sevrouter.config.schedules import ScheduleSettings
 from sevrouter.config.secret import Secret
@@ -19,19 +20,6 @@ from sevrouter.domain.ownership import Person, Team
 from sevrouter.domain.rehearsal import Rehearsal
 from sevrouter.domain.routing import Routing
 from sevrouter.domain.sev import Sev
-
-
-@dataclass(frozen=True, slots=True)
-class ConsoleSettings:
-    """Prints."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PagerDutySettings:
-    """Calls by PagerDuty's Events API v2."""
-
-    url: str
-    routing_key: Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,20 +43,6 @@ class JiraSettings:
     labels: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TwilioSettings:
-    """Phones people by Twilio's Calls API."""
-
-    url: str
-    account_sid: str
-    auth_token: Secret
-    caller: str
-    ring_for: timedelta
-    language: str
-    voice: str | None
-
-
-CallSettings = ConsoleSettings | PagerDutySettings | TwilioSettings
 IntegrationSettings = CallSettings | SlackSettings | JiraSettings
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from sevrouter.config.calling import Twilio
 from sevrouter.config.fields import (
     NOT_EMPTY,
     Deadline,
@@ -31,6 +30,7 @@ from sevrouter.config.fields import (
     Window,
 )
 from sevrouter.config.problem import FieldError
+from sevrouter.config.providers import Providers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,22 +42,6 @@ class Console(Section):
     """Prints instead of telling anybody: for a demo and for trying out."""
 
     type: Literal["console"] = Field(description="`console`. Required.")
-
-
-class PagerDuty(Section):
-    """Calls people through PagerDuty (Events API v2)."""
-
-    type: Literal["pagerduty"] = Field(description="`pagerduty`. Required.")
-    url: Url = Field(
-        "https://events.pagerduty.com",
-        description="An address. Default: https://events.pagerduty.com. For the EU: https://events.eu.pagerduty.com.",
-    )
-    routing_key_file: Text | None = Field(
-        None, description="A file that holds the integration key of the service. Required; read again when it changes."
-    )
-    routing_key: InlineSecretText | None = Field(
-        None, description="The key itself. Default: none. Only with `allow_inline_secrets`."
-    )
 
 
 class Slack(Section):
@@ -108,15 +92,7 @@ def _typed(default: str) -> Callable[[object], object]:
     return with_type
 
 
-def _listed(written: object) -> object:
-    return [written] if isinstance(written, dict) else written
-
-
-CallChoice = Annotated[
-    tuple[Annotated[PagerDuty | Twilio | Console, Field(discriminator="type")], ...],
-    BeforeValidator(_listed),
-    NOT_EMPTY,
-]
+CallChoice = Annotated[Providers, NOT_EMPTY]
 SlackChoice = Annotated[
     Annotated[Slack | Console, Field(discriminator="type")],
     BeforeValidator(_typed("slack")),
@@ -132,8 +108,8 @@ class Integrations(Section):
 
     call: CallChoice | None = Field(
         None,
-        description="Calls people: pagerduty, twilio or console, or a list of these, of which the next one calls where "
-        "one cannot. Default: none.",
+        description="Calls people: pagerduty, twilio, pagertree, webhook, apprise or console; or a list of these, of "
+        "which the next one calls where one cannot. Default: none.",
     )
     slack: SlackChoice | None = Field(None, description="Tells a channel: slack or console. Default: none.")
     jira: JiraChoice | None = Field(None, description="Files tickets: jira or console. Default: none.")

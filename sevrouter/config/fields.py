@@ -29,6 +29,7 @@ from sevrouter.domain.labels import Matcher, MatcherError, parse_matcher
 from sevrouter.domain.measure import parse_threshold
 from sevrouter.domain.promql import QueryTemplate
 from sevrouter.domain.sev import NONE, Sev, parse_sev
+from sevrouter.domain.text import duration_text
 
 SEV_HINT = "write SEV-1, SEV-2, SEV-3, SEV-4, SEV-5"
 TLS_MODES = ("disable", "require", "verify-ca", "verify-full")
@@ -274,6 +275,28 @@ def _at_most(most: timedelta, reason: str) -> AfterValidator:
     def check(value: timedelta) -> timedelta:
         if value > most:
             raise FieldError(f"is longer than {reason}")
+        return value
+
+    return AfterValidator(check)
+
+
+def lasting(least: timedelta, most: timedelta) -> AfterValidator:
+    """Refuses what is shorter or longer."""
+
+    def check(value: timedelta) -> timedelta:
+        if not least <= value <= most:
+            raise FieldError(f"is not between {duration_text(least)} and {duration_text(most)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def between(least: int, most: int) -> AfterValidator:
+    """Refuses what is less or more."""
+
+    def check(value: int) -> int:
+        if not least <= value <= most:
+            raise FieldError(f"is not between {least} and {most}")
         return value
 
     return AfterValidator(check)

@@ -282,8 +282,8 @@ class Root(Section):
     on_call: OnCall = Field(OnCall(), description="Who is on call, by the name of the schedule. Default: none.")
     policies: Policies = Field(
         {},
-        description="Who is called for major incidents, by the name of the policy; one is called default. Default: none; "
-        "then the one paging service decides.",
+        description="Who is called for major incidents, by the name of the policy; one is called default. Default: "
+        "none; then the paging service decides.",
     )
     call_limits: Annotated[tuple[CallLimit, ...], NOT_EMPTY] = Field(
         CALL_LIMITS,

@@ -12,6 +12,8 @@ import structlog
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pydantic import SecretStr
+
 LARGEST = 64 * 1024
 
 Secret = Callable[[], str]
@@ -163,3 +165,21 @@ def checked_secret(content: bytes) -> str:
     if not text.isprintable():
         raise SecretError("holds a control character")
     return text
+
+
+def one_secret(file: str | None, inline: SecretStr | None, open_file: Callable[[str], Secret]) -> Secret:
+    """The secret of a section that was checked to have one: in a file, or in the configuration itself."""
+    if file is not None:
+        return open_file(file)
+    assert inline is not None  # the choices were checked
+    return InlineSecret(inline.get_secret_value())
+
+
+def secrets_of(
+    files: tuple[str, ...] | None, inline: tuple[SecretStr, ...] | None, open_file: Callable[[str], Secret]
+) -> tuple[Secret, ...]:
+    """Several secrets, each of which is valid."""
+    return (
+        *(open_file(file) for file in files or ()),
+        *(InlineSecret(each.get_secret_value()) for each in inline or ()),
+    )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sevrouter.config.document import EACH, Document
 from sevrouter.config.fields import kind
 from sevrouter.config.problem import FieldError, Problem, Steps, did_you_mean
+from sevrouter.config.providers import TYPES
 from sevrouter.config.schema import Root
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _LATER = {
 }  # fmt: skip
 _LATER_HINT = "this version does not do it, and will not pretend to; leave it out"
 
-_TYPES = {"pagerduty", "twilio", "slack", "jira", "console"}
+_TYPES = {*TYPES, "slack", "jira"}
 
 _WORDS = {
     "string_type": "must be text",

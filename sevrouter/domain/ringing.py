@@ -51,7 +51,8 @@ class Ring(Struct, frozen=True, kw_only=True, gc=False):
     `number` is E.164. `sev` is the worst that it is about, None for a drill. `token` is what only callbacks of this
     call know. `reference` is what the provider calls it. `unknowns` counts lost answers. `acknowledged_at` is when
     its key was pressed: all that it is about is acknowledged then, however long that takes to write. `heard` is what
-    the keys that were pressed so far make of it, whatever the provider says of its end.
+    the keys that were pressed so far make of it, whatever the provider says of its end. `dial` is the bridge of what
+    was acknowledged, which it is not about any more.
     """
 
     id: int
@@ -69,6 +70,7 @@ class Ring(Struct, frozen=True, kw_only=True, gc=False):
     unknowns: int = 0
     acknowledged_at: datetime | None = None
     heard: RingEnd | None = None
+    dial: str | None = None
     lease: str = ""
 
 
@@ -84,6 +86,7 @@ class Then(enum.Enum):
 class Script:
     """What is said on the phone, as plain text that nobody has escaped, and what comes then.
 
+    `keyless` is the text without what it says of keys, for a phone that hears none; empty where it is the same.
     `dial` is the dial string of the bridge where it is to be connected. `end` is what the call has come to if it ends
     after this, whoever hangs up.
     """
@@ -92,6 +95,7 @@ class Script:
     then: Then = Then.LISTEN
     dial: str | None = None
     end: RingEnd = RingEnd.NO_KEY
+    keyless: str = ""
 
 
 class Wanted(Struct, frozen=True, gc=False):

@@ -33,7 +33,8 @@ def call_text(told: Sequence[Incident], count: int, bridge: Bridge, *, now: date
     parts = [_incident(worst, now)]
     if others:
         parts.append(_others(told[1:], others))
-    return Script(text=" ".join([*parts, menu(bridge)]))
+    text = " ".join(parts)
+    return Script(f"{text} {menu(bridge)}", keyless=text)
 
 
 def _incident(incident: Incident, now: datetime) -> str:
@@ -115,7 +116,8 @@ def no_longer_needed(last: Incident | None) -> Script:
 
 def drill_text() -> Script:
     """What a drill says: as a real call, and that it is none."""
-    return Script("This is a drill by sevrouter: nothing is wrong. Press 1 to confirm that a call reaches you.")
+    text = "This is a drill by sevrouter: nothing is wrong."
+    return Script(f"{text} Press 1 to confirm that a call reaches you.", keyless=text)
 
 
 def drilled_text() -> Script:

@@ -6,14 +6,13 @@ import hmac
 from typing import TYPE_CHECKING, TypeVar
 
 from sevrouter.domain import speech
-from sevrouter.domain.policy import NO_BRIDGE
+from sevrouter.domain.policy import NO_BRIDGE, Bridge
 from sevrouter.domain.ringing import RingEnd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sevrouter.domain.incident import Incident
-    from sevrouter.domain.policy import Bridge
     from sevrouter.domain.ringing import Ring, Script
     from sevrouter.domain.routing import Routing
     from sevrouter.engine.ports import Clock, CurrentRouting, StorePort, TransactionPort
@@ -68,21 +67,19 @@ class Talking:
         is_owned = ring.acknowledged_at is not None
         count = tx.rings.count_told(ring.id) if is_owned else tx.rings.adopt(ring, now=now)
         told = told_of(tx, ring.id, NAMED)
-        bridge = bridge_of(self._routing(), told)
         if is_owned:
-            return speech.acknowledged_text(max(1, count), bridge)
-        return speech.call_text(told, count, bridge, now=now)
+            return speech.acknowledged_text(max(1, count), Bridge(dial=ring.dial))
+        return speech.call_text(told, count, bridge_of(self._routing(), told), now=now)
 
     def _press(self, tx: TransactionPort, ring: Ring, key: str) -> Script:
         if key == speech.ACKNOWLEDGE:
             return self._acknowledge(tx, ring)
         if ring.is_drill or key not in (speech.PASS_ON, speech.CONNECT):
             return self._say(tx, ring)
-        told = told_of(tx, ring.id, NAMED)
-        dial = bridge_of(self._routing(), told).dial
+        is_owned = ring.acknowledged_at is not None
+        dial = ring.dial if is_owned else bridge_of(self._routing(), told_of(tx, ring.id, NAMED)).dial
         if key == speech.CONNECT and dial is not None:
             tx.rings.hear(ring.id, RingEnd.CONNECTED)
-            is_owned = ring.acknowledged_at is not None
             return speech.connecting_text(dial, RingEnd.ACKNOWLEDGED if is_owned else RingEnd.CONNECTED)
         if key == speech.PASS_ON and ring.acknowledged_at is None:
             tx.rings.hear(ring.id, RingEnd.PASSED_ON)
@@ -90,14 +87,16 @@ class Talking:
         return self._say(tx, ring)
 
     def _acknowledge(self, tx: TransactionPort, ring: Ring) -> Script:
-        count = tx.rings.count_told(ring.id)
-        if not ring.is_drill and not count and ring.acknowledged_at is None:
-            return speech.no_longer_needed(None)
-        tx.rings.acknowledge(ring.id, at=self._clock())
         if ring.is_drill:
+            tx.rings.acknowledge(ring.id, at=self._clock(), dial=None)
             return speech.drilled_text()
-        told = told_of(tx, ring.id, NAMED)
-        return speech.acknowledged_text(max(1, count), bridge_of(self._routing(), told))
+        count, dial = tx.rings.count_told(ring.id), ring.dial
+        if ring.acknowledged_at is None:
+            if not count:
+                return speech.no_longer_needed(None)
+            dial = bridge_of(self._routing(), told_of(tx, ring.id, NAMED)).dial
+            tx.rings.acknowledge(ring.id, at=self._clock(), dial=dial)
+        return speech.acknowledged_text(max(1, count), Bridge(dial=dial))
 
 
 def told_of(tx: TransactionPort, ring_id: int, most: int) -> list[Incident]:

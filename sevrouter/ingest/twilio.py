@@ -62,9 +62,13 @@ class TwilioCallbacks:
 
     def __init__(self, callbacks: Callbacks, *, public_url: str, callers: Mapping[str, TwilioCaller]) -> None:
         self._callbacks = callbacks
-        self._public_url = public_url.rstrip("/")
         self._last_refusal: tuple[int, str] | None = None
-        self.callers = callers
+        self.use(callers, public_url=public_url)
+
+    def use(self, callers: Mapping[str, TwilioCaller], *, public_url: str) -> None:
+        """Believe these from now on, at this address."""
+        self._callers = callers
+        self._public_url = public_url.rstrip("/")
 
     def add_to(self, application: web.Application) -> None:
         """Add the route."""
@@ -82,7 +86,7 @@ class TwilioCallbacks:
         return web.Response(text=document, content_type="text/xml")
 
     def _authenticated(self, request: web.Request, form: list[tuple[str, str]]) -> TwilioCaller:
-        caller = self.callers.get(request.match_info["provider"])
+        caller = self._callers.get(request.match_info["provider"])
         given = request.headers.getall(HEADER, [])
         if caller is None or len(given) != 1:
             raise Refused(403, "not signed by a provider that is configured")

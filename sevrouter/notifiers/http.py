@@ -124,17 +124,38 @@ async def open_transport(
     *, connect_within: float = CONNECT_WITHIN, answer_within: float = ANSWER_WITHIN
 ) -> AsyncIterator[Transport]:
     """A transport of its own for one integration, so that none waits for another's connections (seconds)."""
+    async with _session(connect_within, answer_within) as session:
+        yield Transport(session)
+
+
+class Transports:
+    """A transport for each integration by its name, made when it is first asked for; closed with this."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
+
+    def __getitem__(self, name: str) -> Transport:
+        if name not in self._sessions:
+            self._sessions[name] = _session(CONNECT_WITHIN, ANSWER_WITHIN)
+        return Transport(self._sessions[name])
+
+    async def close(self) -> None:
+        """Close their connections."""
+        for session in self._sessions.values():
+            await session.close()
+
+
+def _session(connect_within: float, answer_within: float) -> aiohttp.ClientSession:
     redirects = aiohttp.TraceConfig()
     redirects.on_request_redirect.append(_refuse_redirect)
-    async with aiohttp.ClientSession(
+    return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(keepalive_timeout=KEPT),
         timeout=aiohttp.ClientTimeout(total=answer_within, connect=connect_within),
         response_class=CappedResponse,
         trace_configs=[redirects],
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": _USER_AGENT},
-    ) as session:
-        yield Transport(session)
+    )
 
 
 async def _refuse_redirect(

@@ -55,7 +55,8 @@ def twiml(script: Script, *, voice: Voice, action: str | None = None, again: str
         case Then.LISTEN if action is not None:
             return _fitted(text, _gather(voice, action, again))
         case Then.LISTEN:
-            return _fitted(text, (_say(voice, loop=SAID_WITHOUT_KEYS), f" {NO_KEYS}</Say><Hangup/>"))
+            said = _NO_CHARACTERS.sub("", one_line(script.keyless or script.text, LONGEST_DOCUMENT))
+            return _fitted(said, (_say(voice, loop=SAID_WITHOUT_KEYS), f" {NO_KEYS}</Say><Hangup/>"))
         case Then.HANG_UP:
             return _fitted(text, (_say(voice), "</Say><Hangup/>"))
         case Then.CONNECT:

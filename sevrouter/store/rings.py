@@ -138,10 +138,10 @@ class Rings:
         statement = update(rings).where(rings.c.id == ring.id, _is_under_way).values(reference=named)
         return self._connection.execute(statement).rowcount == 1
 
-    def acknowledge(self, ring_id: int, *, at: datetime) -> None:
-        """The key was pressed: all that the call is about is acknowledged then."""
+    def acknowledge(self, ring_id: int, *, at: datetime, dial: str | None) -> None:
+        """The key was pressed: all that the call is about is acknowledged then. `dial` is its bridge."""
         chosen = rings.c.id == ring_id, rings.c.acknowledged_at.is_(None)
-        values = {"acknowledged_at": at, "heard": RingEnd.ACKNOWLEDGED.value}
+        values = {"acknowledged_at": at, "heard": RingEnd.ACKNOWLEDGED.value, "dial": dial}
         self._connection.execute(update(rings).where(*chosen).values(**values))
 
     def hear(self, ring_id: int, end: RingEnd) -> None:
@@ -227,5 +227,6 @@ def _ring(row: Any) -> Ring:
         unknowns=row.unknowns,
         acknowledged_at=row.acknowledged_at,
         heard=None if row.heard is None else RingEnd(row.heard),
+        dial=row.dial,
         lease=row.lease or "",
     )

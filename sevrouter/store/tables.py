@@ -220,6 +220,7 @@ rings = Table(
     Column("unknowns", Integer, nullable=False),
     Column("acknowledged_at", Moment),
     Column("heard", Text),
+    Column("dial", Text),
     Column("lease", Text),
     Column("lease_until", Moment),
 )  # fmt: skip

@@ -177,14 +177,19 @@ class Metrics:
             self.unreadable_measures.labels(problem.value)
         for ping in Ping:
             self.pings.labels(ping.value)
+        self._lanes: set[str] = set()
         for name in INTEGRATIONS:
-            self.latency.labels(name)
-            self.pending.labels(name)
-            self.oldest_pending.labels(name)
-            self.dead_letters.labels(name)
-            for outcome in OUTCOMES:
-                self.deliveries.labels(name, outcome)
+            self._show_lane(name)
         self.show_incidents({})
+
+    def _show_lane(self, name: str) -> None:
+        self._lanes.add(name)
+        self.latency.labels(name)
+        self.pending.labels(name)
+        self.oldest_pending.labels(name)
+        self.dead_letters.labels(name)
+        for outcome in OUTCOMES:
+            self.deliveries.labels(name, outcome)
 
     def grade(self, sev: Sev | None, *, unsure: bool) -> Counter:
         """The series of a grade."""
@@ -211,8 +216,13 @@ class Metrics:
         """Show the versions that run."""
         self._build.labels(__version__, platform.python_version(), sqlite).set(1)
 
-    def show_config(self, config_hash: str, *, heartbeats: Iterable[str] = ()) -> None:
-        """Show the configuration in force, and no other; its heartbeats are there before they are looked at."""
+    def show_config(self, config_hash: str, *, heartbeats: Iterable[str] = (), services: Iterable[str] = ()) -> None:
+        """Show the configuration in force, and no other; what it names is there before it is looked at.
+
+        `services` are paging services that have lanes of their own.
+        """
+        for name in services:
+            self._show_lane(name)
         for name in heartbeats:
             self.last_beat.labels(name)
             self._heartbeats.add(name)
@@ -227,7 +237,7 @@ class Metrics:
 
     def show_outbox(self, lanes: Mapping[str, LaneCounts], *, now: datetime) -> None:
         """Show how the outbox stands."""
-        for name in INTEGRATIONS:
+        for name in self._lanes:
             lane = lanes.get(name, LaneCounts())
             age = 0.0 if lane.oldest_pending_at is None else (now - lane.oldest_pending_at).total_seconds()
             self.pending.labels(name).set(lane.pending)

@@ -191,6 +191,7 @@ async def test_key_two_says_it_again_and_four_connects_to_the_bridge(stage: Call
     assert (await stage.incident()).state.value == "triggered", "who talks about it does not own it yet"
     await ben.answer()
     assert await ben.press("1") == "Thank you. You own it now. Press 4 to be connected to the bridge."
+    await stage.settle()
     assert await ben.press("3") == "Thank you. You own it now. Press 4 to be connected to the bridge."
     assert await ben.press("4") == "You are being connected to the bridge."
     ben.hang_up()

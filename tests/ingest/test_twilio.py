@@ -34,7 +34,7 @@ from tests.standins.twilio_call import Person
 from tests.standins.twilio_documents import parse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from tests.standins.twilio_call import Placed
 
@@ -99,6 +99,11 @@ class Site:
             },
         )
         self.session = aiohttp.ClientSession()
+
+    def believe(self, auth_token: Callable[[], str]) -> None:
+        """Go by another secret from now on."""
+        caller = TwilioCaller(auth_token=auth_token, render=partial(twiml, voice=Voice()))
+        self.handler.use({"main": caller}, public_url=self.url)
 
     async def send(
         self,
@@ -292,13 +297,17 @@ async def test_a_secret_that_cannot_be_read_is_no_error_of_theirs(site: Site) ->
     def unreadable() -> str:
         raise OSError(f"cannot read {standin.AUTH_TOKEN}")
 
-    site.handler.callers = {"main": TwilioCaller(auth_token=unreadable, render=partial(twiml, voice=Voice()))}
+    site.handler.use(
+        {"main": TwilioCaller(auth_token=unreadable, render=partial(twiml, voice=Voice()))}, public_url=site.url
+    )
     status, answer = await site.send(f"{BASE}/pressed", {"Digits": "1"})
     assert (status, standin.AUTH_TOKEN in answer) == (503, False)
 
 
 async def test_an_empty_secret_lets_nobody_in(site: Site) -> None:
-    site.handler.callers = {"main": TwilioCaller(auth_token=lambda: "", render=partial(twiml, voice=Voice()))}
+    site.handler.use(
+        {"main": TwilioCaller(auth_token=lambda: "", render=partial(twiml, voice=Voice()))}, public_url=site.url
+    )
     assert (await site.send(f"{BASE}/pressed", {"Digits": "1"}, token=""))[0] == 403
     assert site.stored.keys == []
 

@@ -63,12 +63,13 @@ class Team:
         for name, secret in (("pagerduty", ROUTING_KEY), ("slack", SLACK_TOKEN), ("jira", TOKEN)):
             (self.folder / name).write_text(secret + "\n")
         (self.folder / "webhook").write_text(WEBHOOK_TOKEN + "\n")
-        settings = copy.deepcopy(self._settings()) | changes
+        settings = copy.deepcopy(self.settings()) | changes
         # JSON is YAML.
         self.config.write_text(json.dumps(settings, indent=1))
         return self.config
 
-    def _settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
+        """What its configuration says."""
         return {
             "rules": RULES,
             "incidents": {"group_by": ["service", "alertname"], "resolve_after": "1s", "reopen_within": "1h"},

@@ -148,13 +148,11 @@ class Twilio(Vendor[Placed]):
             case {"Status": ["canceled"]}:
                 if call.status != "in-progress":
                     call.cancel()
-                    call.status = "canceled"
-                    call.statuses.append("canceled")
+                    call.note("canceled")
             case {"Status": ["completed"]}:
                 call.cancel()
                 call.interrupt(None)
-                call.status = "completed" if call.status == "in-progress" else "canceled"
-                call.statuses.append(call.status)
+                call.note("completed" if call.status == "in-progress" else "canceled")
             case {"Twiml": [document]} if call.status == "in-progress":
                 try:
                     parse(document)
@@ -163,6 +161,7 @@ class Twilio(Vendor[Placed]):
                 call.interrupt(document)
             case _:
                 return _refused(400, 21220, "Call is not in-progress. Cannot redirect.")
+        self._spawn(call.tell())
         return Reply(200, _shown(call))
 
     # The life of a call

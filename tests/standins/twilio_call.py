@@ -113,9 +113,17 @@ class Placed(Effect):
 
     async def become(self, status: str) -> None:
         """Go on to a status."""
+        self.note(status)
+        await self.tell()
+
+    def note(self, status: str) -> None:
+        """Have come to a status."""
+        self.status = status
+        self.statuses.append(status)
+
+    async def tell(self) -> None:
+        """Wake who waits for a status."""
         async with self._changed:
-            self.status = status
-            self.statuses.append(status)
             self._changed.notify_all()
 
     async def is_answered(self) -> bool:

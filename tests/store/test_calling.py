@@ -181,10 +181,10 @@ async def test_what_a_call_was_about_is_dealt_with_part_by_part(store: SqliteSto
     await want(store, wanted(1), wanted(2), wanted(3))
     ring = await begun(store)
     assert await store.read(lambda tx: tx.rings.unsettled(most=9)) == []
-    await store.write(lambda tx: tx.rings.acknowledge(ring.id, at=at(0.5)))
-    await store.write(lambda tx: tx.rings.acknowledge(ring.id, at=at(0.7)))
+    await store.write(lambda tx: tx.rings.acknowledge(ring.id, at=at(0.5), dial="+49309"))
+    await store.write(lambda tx: tx.rings.acknowledge(ring.id, at=at(0.7), dial=None))
     (pressed,) = await store.read(lambda tx: tx.rings.unsettled(most=9))
-    assert pressed == replace(ring, acknowledged_at=at(0.5), heard=RingEnd.ACKNOWLEDGED)
+    assert pressed == replace(ring, acknowledged_at=at(0.5), heard=RingEnd.ACKNOWLEDGED, dial="+49309")
     await store.write(lambda tx: tx.rings.settle([1, 3], ring.id))
     assert await told(store, ring) == [2]
     await store.write(lambda tx: tx.rings.settle([2], ring.id))

@@ -28,6 +28,7 @@ CREATE TABLE rings (
   unknowns INTEGER NOT NULL,
   acknowledged_at BIGINT,
   heard TEXT,
+  dial TEXT,
   lease TEXT,
   lease_until BIGINT,
   CHECK ((lease IS NULL) = (ended_at IS NOT NULL)),

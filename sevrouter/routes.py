@@ -1,0 +1,165 @@
+"""Makes of a configuration what its integrations are told through: the notifiers, and the phones."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, assert_never
+
+from sevrouter.config import (
+    AppriseSettings,
+    CallSettings,
+    Configuration,
+    ConsoleSettings,
+    IntegrationSettings,
+    JiraSettings,
+    PagerDutySettings,
+    PagerTreeSettings,
+    PagerTreeWebhookSettings,
+    SlackSettings,
+    TwilioSettings,
+    WebhookOutSettings,
+)
+from sevrouter.domain.delivery import CALL
+from sevrouter.engine.lane import Route
+from sevrouter.ingest.twilio import TwilioCaller
+from sevrouter.notifiers import apprise, console, jira, pagerduty, pagertree, pagertree_webhook, slack, webhook
+from sevrouter.notifiers.twilio import Twilio
+from sevrouter.notifiers.twiml import Voice, twiml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sevrouter.engine.calling_ports import Phone
+    from sevrouter.engine.ports import Clock
+    from sevrouter.notifiers.http import Transports
+
+
+class Routes:
+    """Makes them. What a reload does not change goes on as it is: with what it knows of calls under way."""
+
+    def __init__(self, transports: Transports, *, clock: Clock) -> None:
+        self._transports = transports
+        self._clock = clock
+        self._services: dict[str, tuple[CallSettings, Route]] = {}
+        self._phones: dict[str, tuple[TwilioSettings, str | None, Phone]] = {}
+
+    def lanes(self, configuration: Configuration, *, shadow: bool) -> dict[str, Route]:
+        """What is delivered to by itself, by the name of its lane. A shadow delivers nothing, when it would."""
+        calls = configuration.routing.calling is not None
+        routes = {
+            name: self._integration(name, settings, configuration)
+            for name, settings in configuration.integrations.items()
+            if not (calls and name == CALL)
+        }
+        if shadow:
+            without = {name: Route(None, route.schedule) for name, route in routes.items()}
+            return without | ({CALL: Route(None, pagerduty.SCHEDULE)} if calls else {})
+        if not calls:
+            return routes
+        made = self._services
+        self._services = {}
+        for name, settings in configuration.providers.items():
+            if isinstance(settings, TwilioSettings):
+                continue
+            before, route = made.get(name, (None, None))
+            if route is None or before != settings or isinstance(settings, ConsoleSettings):
+                route = self._service(name, settings, configuration)
+            self._services[name] = (settings, route)
+        return routes | {name: route for name, (_, route) in self._services.items()}
+
+    def phones(self, configuration: Configuration) -> dict[str, Phone]:
+        """What phones people whom we choose, by its name."""
+        made, self._phones = self._phones, {}
+        for name, settings in configuration.providers.items():
+            if not isinstance(settings, TwilioSettings):
+                continue
+            before = made.get(name)
+            public_url = configuration.public_url
+            phone = before[2] if before is not None and before[:2] == (settings, public_url) else None
+            phone = phone or self._twilio(name, settings, public_url)
+            self._phones[name] = (settings, public_url, phone)
+        return {name: phone for name, (_, _, phone) in self._phones.items()}
+
+    def _integration(self, name: str, settings: IntegrationSettings, configuration: Configuration) -> Route:
+        teams = configuration.teams
+        match settings:
+            case SlackSettings(url=url, token=token, channel=channel):
+                notifier = slack.Slack(self._transports[name], url=url, token=token, channel=channel, teams=teams)
+                return Route(notifier, slack.SCHEDULE)
+            case JiraSettings():
+                tickets = jira.Jira(
+                    self._transports[name],
+                    url=settings.url,
+                    email=settings.email,
+                    token=settings.token,
+                    project=settings.project,
+                    issue_type=settings.issue_type,
+                    labels=settings.labels,
+                    teams=teams,
+                )
+                return Route(tickets, jira.SCHEDULE)
+            case ConsoleSettings():
+                return Route(console.Console(teams=teams, people=configuration.people), console.SCHEDULE)
+            case _:
+                return self._service(name, settings, configuration)
+
+    def _service(self, name: str, settings: CallSettings, configuration: Configuration) -> Route:
+        transport = self._transports[name]
+        match settings:
+            case ConsoleSettings():
+                printer = console.Console(teams=configuration.teams, people=configuration.people, is_call=True)
+                return Route(printer, console.SCHEDULE)
+            case PagerDutySettings(url=url, routing_key=key):
+                return Route(pagerduty.PagerDuty(transport, url=url, routing_key=key), pagerduty.SCHEDULE)
+            case PagerTreeSettings(url=url, api_token=token):
+                ids = pagertree.Destinations(
+                    teams=settings.teams, routers=settings.routers, account_users=settings.account_users
+                )
+                tree = pagertree.PagerTree(transport, api_token=token, destinations=ids, url=url)
+                return Route(tree, pagertree.SCHEDULE)
+            case PagerTreeWebhookSettings(url=secret_url, token=webhook_token):
+                hook = pagertree_webhook.PagerTreeWebhook(transport, url=secret_url, token=webhook_token)
+                return Route(hook, pagertree.SCHEDULE)
+            case WebhookOutSettings():
+                poster = webhook.Webhook(
+                    transport,
+                    url=settings.url,
+                    secrets=settings.secrets,
+                    bearer_token=settings.bearer_token,
+                    clock=self._clock,
+                )
+                return Route(poster, webhook.SCHEDULE)
+            case AppriseSettings(urls=urls):
+                return Route(apprise.Apprise(urls=urls), apprise.SCHEDULE)
+            case TwilioSettings():
+                # Without a policy nobody is there to be phoned; the configuration was checked.
+                raise AssertionError(name)
+            case _:
+                assert_never(settings)
+
+    def _twilio(self, name: str, settings: TwilioSettings, public_url: str | None) -> Phone:
+        return Twilio(
+            self._transports[name],
+            account_sid=settings.account_sid,
+            auth_token=settings.auth_token,
+            caller=settings.caller,
+            clock=self._clock,
+            name=name,
+            url=settings.url,
+            public_url=public_url,
+            ring_for=settings.ring_for,
+            voice=_voice(settings),
+        )
+
+
+def twilio_callers(providers: Mapping[str, CallSettings]) -> dict[str, TwilioCaller]:
+    """Whose callbacks are believed, by name."""
+    return {
+        name: TwilioCaller(auth_token=each.auth_token, render=partial(twiml, voice=_voice(each)))
+        for name, each in providers.items()
+        if isinstance(each, TwilioSettings)
+    }
+
+
+def _voice(settings: TwilioSettings) -> Voice:
+    return Voice(language=settings.language, voice=settings.voice, caller=settings.caller)

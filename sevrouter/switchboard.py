@@ -1,0 +1,101 @@
+"""All that calls people, put together: who is on call, the policies, the phones, and what is told of calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sevrouter.domain.delivery import CALL
+from sevrouter.engine.escalator import Escalator
+from sevrouter.engine.health import Health
+from sevrouter.engine.ringer import Ringer
+from sevrouter.engine.schedules import Gap, Schedules
+from sevrouter.engine.settling import Settling
+from sevrouter.engine.talking import Talking
+from sevrouter.ingest.twilio import TwilioCallbacks
+from sevrouter.routes import Routes, twilio_callers
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from sevrouter.config import Configuration
+    from sevrouter.engine.dispatcher import Dispatcher
+    from sevrouter.engine.ports import Clock, CurrentRouting, StorePort
+    from sevrouter.notifiers.http import Transports
+    from sevrouter.roster import Rosters
+    from sevrouter.telemetry.metrics import Metrics
+
+
+class Switchboard:
+    """Calls people by policies, where there are any; without them the dispatcher tells the one paging service."""
+
+    def __init__(
+        self,
+        store: StorePort,
+        routing: CurrentRouting,
+        metrics: Metrics,
+        dispatcher: Dispatcher,
+        *,
+        clock: Clock,
+        transports: Transports,
+        rosters: Rosters,
+        shadow: bool,
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._rosters = rosters
+        self._metrics = metrics
+        self._shadow = shadow
+        self._routes = Routes(transports, clock=clock)
+        self._health = Health(clock=clock)
+        self._schedules = Schedules(clock=clock, on_problem=self._fell_back)
+        talking = Talking(store, routing, clock=clock, pressed_key=self._rings)
+        settling = Settling(store, routing, clock=clock, health=self._health, wake=dispatcher.wake)
+        self._ringer = Ringer(
+            store, routing, metrics, clock=clock, health=self._health, talking=talking, settling=settling
+        )
+        self._escalator = Escalator(
+            store,
+            routing,
+            metrics,
+            clock=clock,
+            roster=self._schedules,
+            health=self._health,
+            wake=dispatcher.wake,
+            rings=self._rings,
+        )
+        self._twilio = TwilioCallbacks(talking, public_url="", callers={})
+        # A shadow calls nobody, so that nothing there has to turn.
+        self.loops = (self._schedules,) if shadow else (self._escalator, self._ringer, self._schedules)
+
+    def use(self, configuration: Configuration) -> None:
+        """Go by this from now on."""
+        self._schedules.use(self._rosters.schedules(configuration), configuration.people)
+        self._dispatcher.route(self._routes.lanes(configuration, shadow=self._shadow))
+        calls = configuration.routing.calling is not None and not self._shadow
+        self._dispatcher.attend(CALL, self._escalator.wake if calls else None)
+        self._ringer.phones = self._routes.phones(configuration) if calls else {}
+        # Nobody reaches us without a public address, and nobody is believed.
+        believed = twilio_callers(configuration.providers) if configuration.public_url is not None else {}
+        self._twilio.use(believed, public_url=configuration.public_url or "")
+        self._escalator.wake()
+        self._rings()
+
+    def add_to(self, application: web.Application) -> None:
+        """Add what phones' vendors call back."""
+        self._twilio.add_to(application)
+
+    async def begin(self, *, alone: bool) -> None:
+        """Read whom we know to be on call; `alone`: calls that are under way are those of a process that is gone."""
+        await self._schedules.recall()
+        if alone and not self._shadow:
+            await self._ringer.rescue(everybody=True)
+
+    async def stop(self) -> None:
+        """Call nobody any more, and let calls that are under way end."""
+        await self._ringer.stop()
+
+    def _rings(self) -> None:
+        self._ringer.wake()
+
+    def _fell_back(self, schedule: str, gap: Gap) -> None:
+        # A name that is no schedule of ours would make a series of its own.
+        self._metrics.on_call_fallbacks.labels("" if gap is Gap.UNKNOWN_SCHEDULE else schedule, gap.value).inc()

@@ -1,0 +1,147 @@
+"""Calls on the real daemon: phones ring by a policy until somebody owns it, through a Twilio that signs callbacks."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+
+from tests.real.sevrouter import Sevrouter
+from tests.scenarios.alerts import critical, one
+from tests.standins.fixtures import twilio
+from tests.standins.twilio import ACCOUNT_SID, AUTH_TOKEN, CALLER
+
+if TYPE_CHECKING:
+    from tests.scenarios.team import Team
+    from tests.standins.twilio import Twilio
+
+__all__ = ["twilio"]
+
+ANA, BEN = "+49301111111", "+49302222222"
+PEOPLE = {"ana": {"phone": ANA}, "ben": {"phone": BEN}, "eve": {}}
+ROTATION = {
+    "rotation": {"people": ["ben"], "starts": "2026-01-05T09:00", "timezone": "Europe/Berlin", "every": "1w"},
+    "fallback": ["ana"],
+}
+POLICY = {
+    "steps": [{"targets": ["ana", {"on_call": "shop"}], "times": 2, "every": "30s", "then": "30s"}],
+    "bridge": {"SEV-2": {"url": "https://bridge.example.com/2", "dial": "+49303333333,,2#"}},
+}
+
+
+def calls(team: Team, twilio: Twilio, public_url: str | None, **changes: Any) -> None:
+    """Have the team call by a policy: through Twilio first, and through PagerDuty where that cannot."""
+    (team.folder / "twilio").write_text(AUTH_TOKEN + "\n")
+    services = {name: each for name, each in team.settings()["integrations"].items() if name != "call"}
+    settings = {
+        "people": PEOPLE,
+        "teams": {"payments": {"slack": {"channel": "C0PAY", "mention": "S0PAY"}, "jira": {"project": "PAY"}}},
+        "default_owner": "payments",
+        "on_call": {"shop": ROTATION},
+        "policies": {"default": POLICY},
+        "integrations": services
+        | {
+            "call": [
+                {
+                    "type": "twilio",
+                    "name": "main-line",
+                    "url": twilio.url,
+                    "account_sid": ACCOUNT_SID,
+                    "auth_token_file": "twilio",
+                    "caller": CALLER,
+                },
+                {"type": "pagerduty", "url": team.vendors.pagerduty.url, "routing_key_file": "pagerduty"},
+            ]
+        },
+    }
+    team.configure(**settings | ({"public_url": public_url} if public_url else {}) | changes)
+
+
+@pytest.fixture
+def process(team: Team, twilio: Twilio) -> Sevrouter:
+    """sevrouter that calls; not started."""
+    twilio.every = 0.0
+    process = Sevrouter(team.config, directory=team.folder / "run")
+    calls(team, twilio, process.url)
+    return process
+
+
+async def test_two_phones_ring_at_once_and_who_presses_one_owns_it(
+    process: Sevrouter, team: Team, twilio: Twilio
+) -> None:
+    async with process as sevrouter:
+        assert (await sevrouter.post(one(critical()))).status == 200
+        message = await team.vendors.slack.expect_message("SEV-2", channel="C0PAY")
+        ana, ben = await twilio.expect_call(ANA), await twilio.expect_call(BEN)
+        await ben.until("ringing")
+        ana.answer()
+        await ana.until_heard("Press 1 to acknowledge, 2 to hear it again, 3 to pass it on, 4 to be connected")
+        assert "SEV-2, on checkout. Checkout fails for some customers" in ana.text
+        assert "It is a SEV-2 because" in ana.text
+        ana.press("1")
+        await ana.until_heard("You own it now. Press 4 to be connected to the bridge.")
+        ana.press("4")
+        # Whose phone still rings is rung no more.
+        await ben.until("canceled")
+        await ana.until("completed")
+        assert ana.dialled == [("+49303333333", "wwwwwwww2#")]
+        await team.vendors.slack.expect_reply(message, "acknowledged by ana")
+        await sevrouter.wait_for_log("called", person="ana", end="acknowledged")
+        metrics = await sevrouter.metrics()
+        assert metrics.metric("sevrouter_incidents", sev="SEV-2", state="acknowledged") == 1
+        assert metrics.metric("sevrouter_calls_total", provider="main-line", outcome="acknowledged") == 1
+        assert (await sevrouter.post(one(critical(status="resolved")))).status == 200
+        await team.vendors.slack.expect_reply(message, "resolved")
+    assert ana.errors == []
+
+
+async def test_a_key_that_somebody_else_presses_is_nobodys(process: Sevrouter, team: Team, twilio: Twilio) -> None:
+    async with process as sevrouter, aiohttp.ClientSession() as session:
+        assert (await sevrouter.post(one(critical()))).status == 200
+        message = await team.vendors.slack.expect_message("SEV-2", channel="C0PAY")
+        ana, ben = await twilio.expect_call(ANA), await twilio.expect_call(BEN)
+        await asyncio.gather(ana.until("ringing"), ben.until("ringing"))
+        address = ana.form["StatusCallback"][0].replace("/progress", "/pressed")
+        async with session.post(address, data={"Digits": "1", "CallSid": ana.sid}) as answer:
+            assert answer.status == 403
+        signed = {"X-Twilio-Signature": "c2lnbmVkIGJ5IG1lLCBub3QgYnkgdGhlbSE="}
+        async with session.post(address, data={"Digits": "1", "CallSid": ana.sid}, headers=signed) as answer:
+            assert answer.status == 403
+        metrics = await sevrouter.metrics()
+        assert metrics.metric("sevrouter_incidents", sev="SEV-2", state="triggered") == 1
+        assert (ana.status, ben.status) == ("ringing", "ringing")
+        # The rightful one is heard all the same.
+        ben.press("1")
+        await ana.until("canceled")
+        await team.vendors.slack.expect_reply(message, "acknowledged by ben")
+        ben.hang_up()
+
+
+async def test_a_call_goes_on_after_the_daemon_was_killed(process: Sevrouter, team: Team, twilio: Twilio) -> None:
+    async with process as sevrouter:
+        assert (await sevrouter.post(one(critical()))).status == 200
+        message = await team.vendors.slack.expect_message("SEV-2", channel="C0PAY")
+        ana, ben = await twilio.expect_call(ANA), await twilio.expect_call(BEN)
+        await asyncio.gather(ana.until("ringing"), ben.until("ringing"))
+        await sevrouter.kill9()
+        await sevrouter.start()
+        ben.press("1")
+        await ben.until_heard("You own it now")
+        await ana.until("canceled")
+        await team.vendors.slack.expect_reply(message, "acknowledged by ben")
+        ben.hang_up()
+        metrics = await sevrouter.metrics()
+        assert metrics.metric("sevrouter_incidents", sev="SEV-2", state="acknowledged") == 1
+
+
+async def test_where_twilio_is_down_pagerduty_is_told(process: Sevrouter, team: Team, twilio: Twilio) -> None:
+    await twilio.go_down()
+    async with process as sevrouter:
+        assert (await sevrouter.post(one(critical()))).status == 200
+        await team.vendors.slack.expect_message("SEV-2", channel="C0PAY")
+        await team.vendors.pagerduty.expect_call("SEV-2.*checkout", severity="critical", within=60)
+        await sevrouter.wait_for_log("delivered", integration="pagerduty")
+        metrics = await sevrouter.metrics()
+        assert metrics.metric("sevrouter_deliveries_total", integration="pagerduty", outcome="delivered") == 1
