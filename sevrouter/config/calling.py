@@ -172,11 +172,12 @@ def check_calling(document: Document) -> Iterator[Problem]:
     people, schedules, policies = (_section(document, name) for name in ("people", "on_call", "policies"))
     providers = providers_of(document)
     types = {str(each.get("type")) for _, each in providers}
-    names = Counter(each.get("name", each.get("type")) for _, each in providers)
+    names = Counter(str(each.get("name", each.get("type"))) for _, each in providers)
     for steps, each in providers:
-        if names[name := each.get("name", each.get("type"))] > 1:
+        called = str(each.get("name", each.get("type")))
+        if names[called] > 1:
             hint = "give each a name of its own"
-            yield document.problem(steps, f"more than one provider is called {name!r}", hint=hint)
+            yield document.problem(steps, f"more than one provider is called {called!r}", hint=hint)
             break
     yield from _pagertrees(document, providers)
     if (len(providers) > 1 or PHONES & types) and not policies:

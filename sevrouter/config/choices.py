@@ -33,8 +33,8 @@ _SCALES = ("thresholds", "values")
 class SecretField:
     """A secret of a section: the key that names a file (or files), and the key that holds it inline.
 
-    `type` is that of the integrations that have it. `is_address`: it is one, and may always stand inline: that it is
-    in the file is no more than anybody would expect.
+    `type` is that of the integrations that have it; `is_typed`: it is always written. `is_address`: it is one, and may
+    always stand inline: that it is in the file is no more than anybody would expect.
     """
 
     section: tuple[str, ...]
@@ -43,23 +43,27 @@ class SecretField:
     type: str | None = None
     required: bool = True
     is_address: bool = False
+    is_typed: bool = False
 
 
-_PROVIDERS = (
-    SecretField((), "routing_key_file", "routing_key", "pagerduty"),
-    SecretField((), "auth_token_file", "auth_token", "twilio"),
-    SecretField((), "api_token_file", "api_token", "pagertree", required=False),
-    SecretField((), "integration_url_file", "integration_url", "pagertree", required=False, is_address=True),
-    SecretField((), "integration_token_file", "integration_token", "pagertree", required=False),
-    SecretField((), "url_file", "url", "webhook", is_address=True),
-    SecretField((), "secret_files", "secrets", "webhook"),
-    SecretField((), "bearer_token_file", "bearer_token", "webhook", required=False),
-    SecretField((), "url_files", "urls", "apprise"),
-)
+def _of_provider(
+    file: str, inline: str, kind: str, *, required: bool = True, is_address: bool = False
+) -> tuple[SecretField, ...]:
+    """Of one provider by itself, and of each in a list."""
+    single = SecretField(("integrations", "call"), file, inline, kind, required, is_address, is_typed=True)
+    return single, replace(single, section=(*single.section, EACH))
+
+
 SECRETS = (
-    # One provider by itself, or a list of them.
-    *(replace(each, section=("integrations", "call")) for each in _PROVIDERS),
-    *(replace(each, section=("integrations", "call", EACH)) for each in _PROVIDERS),
+    *_of_provider("routing_key_file", "routing_key", "pagerduty"),
+    *_of_provider("auth_token_file", "auth_token", "twilio"),
+    *_of_provider("api_token_file", "api_token", "pagertree", required=False),
+    *_of_provider("integration_url_file", "integration_url", "pagertree", required=False, is_address=True),
+    *_of_provider("integration_token_file", "integration_token", "pagertree", required=False),
+    *_of_provider("url_file", "url", "webhook", is_address=True),
+    *_of_provider("secret_files", "secrets", "webhook"),
+    *_of_provider("bearer_token_file", "bearer_token", "webhook", required=False),
+    *_of_provider("url_files", "urls", "apprise"),
     SecretField(("integrations", "slack"), "token_file", "token", "slack"),
     SecretField(("integrations", "jira"), "token_file", "token", "jira"),
     SecretField(("prometheus",), "bearer_token_file", "bearer_token", required=False),
@@ -174,7 +178,8 @@ def _secret(document: Document, secret: SecretField) -> Iterator[Problem]:
     allowed = str(document.at("allow_inline_secrets")).lower() in {"true", "yes", "on", "1", "t", "y"}
     for steps, section in document.find(*secret.section):
         # A section that only prints needs no secret, and of an unknown type nobody knows what it needs.
-        if not isinstance(section, dict) or section.get("type", secret.type) != secret.type:
+        unwritten = None if secret.is_typed else secret.type
+        if not isinstance(section, dict) or section.get("type", unwritten) != secret.type:
             continue
         if secret.inline in section and secret.file in section:
             message = f"{secret.file} and {secret.inline} exclude each other"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sevrouter.config.problem import Level, Problem, Steps
+from sevrouter.config.providers import PHONES
 from sevrouter.domain.delivery import CALL
 from sevrouter.domain.labels import Matcher, MatchOp, all_match
 from sevrouter.domain.measure import Threshold, parse_threshold
@@ -41,9 +42,27 @@ def _doubts(root: Root) -> Iterator[Doubt]:
     for index, heartbeat in enumerate(root.heartbeats):
         yield from _heartbeat(("heartbeats", index), heartbeat, root)
     yield from _unheard(root)
+    yield from _phones(root)
     if root.store.lock_timeout >= root.store.statement_timeout:
         message = f"is never reached: a statement is ended after {root.store.statement_timeout.total_seconds():g}s"
         yield ("store", "lock_timeout"), message, "make it shorter than statement_timeout"
+
+
+def _phones(root: Root) -> Iterator[Doubt]:
+    providers = root.integrations.call or ()
+    if root.public_url is None and any(each.type == "twilio" for each in providers):
+        message = "calls by Twilio, and without public_url no key can be pressed in them"
+        yield ("integrations", "call"), message, "set public_url, or acknowledge on Slack"
+    # Where there are only phones it is refused.
+    if len({each.type in PHONES for each in providers}) < 2:
+        return
+    for name, policy in root.policies.items():
+        for number, step in enumerate(policy.steps):
+            for place, target in enumerate(step.targets):
+                person = root.people.get(target.person or "")
+                if person is not None and person.phone is None:
+                    message = f"{target.person!r} has no phone, and is called by no phone"
+                    yield ("policies", name, "steps", number, "targets", place), message, ""
 
 
 def _rule(steps: Steps, rule: Rule) -> Iterator[Doubt]:

@@ -85,7 +85,7 @@ def _schema() -> Mapping[str, Any]:
 
 
 def _known_types(schema: Mapping[str, Any], loc: Steps) -> str:
-    return " or ".join(_types_of(_node_at(schema, loc)))
+    return ", ".join(_types_of(_node_at(schema, loc)))
 
 
 def _unknown_key(document: Document, schema: Mapping[str, Any], loc: Steps, steps: Steps) -> Problem:

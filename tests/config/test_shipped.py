@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 import yaml
 
 from sevrouter.config import (
+    CallSettings,
     ConfigurationError,
     ConsoleSettings,
     PagerDutySettings,
@@ -21,6 +22,7 @@ from sevrouter.config import (
 )
 from sevrouter.config.schema import Root
 from sevrouter.domain.alert import Alert
+from sevrouter.domain.policy import LIMITS
 from sevrouter.domain.sev import Sev
 
 if TYPE_CHECKING:
@@ -32,6 +34,12 @@ ANNOTATED, MINIMAL, DEMO = (CONFIG / f"{name}.yaml" for name in ("sevrouter", "m
 # A secret in the file itself is the one thing that the example must not show.
 NOT_SHOWN = {
     "routing_key",
+    "auth_token",
+    "api_token",
+    "integration_url",
+    "integration_token",
+    "secrets",
+    "urls",
     "token",
     "bearer_token",
     "bearer_tokens",
@@ -117,11 +125,20 @@ def test_the_store_in_its_comments_can_be_used_and_has_the_defaults_that_it_clai
     assert (CONFIG / "secrets.example" / "store-password").read_text() == "replace-me\n"
 
 
-def test_the_annotated_example_calls_through_pagerduty() -> None:
-    call = load(ANNOTATED).integrations["call"]
+def test_the_annotated_example_calls_through_everything_that_there_is() -> None:
+    providers = load(ANNOTATED).providers
 
-    assert isinstance(call, PagerDutySettings)
-    assert call.routing_key() == "replace-me"
+    assert {type(each) for each in providers.values()} == set(get_args(CallSettings))
+    pagerduty = providers["pagerduty"]
+    assert isinstance(pagerduty, PagerDutySettings)
+    assert pagerduty.routing_key() == "replace-me"
+
+
+def test_the_annotated_example_has_the_call_limits_that_it_claims() -> None:
+    calling = load(ANNOTATED).routing.calling
+
+    assert calling is not None
+    assert tuple(calling.limits) == LIMITS
 
 
 @pytest.mark.parametrize("line", [each for each in MINIMAL.read_text().splitlines() if each and each[0] != "#"])
