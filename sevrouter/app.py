@@ -50,9 +50,10 @@ from sevrouter.telemetry.metrics import Metrics
 from sevrouter.web.operations import Operations
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from sevrouter.domain.routing import Routing
+    from sevrouter.engine.ports import TransactionPort
     from sevrouter.store.postgres import PostgresStore
     from sevrouter.store.sqlite import SqliteStore
 
@@ -182,7 +183,7 @@ async def serve(configuration: Configuration, options: Options) -> None:  # noqa
         server.router.add_route("*", "/webhook", webhook.handle)
         DeploymentsHandler(deployments, metrics, clock=utc_now, admit=webhook.admit).add_to(server)
         switchboard.add_to(server)
-        _operations(store, metrics, keeper, webhook, draining).add_to(server)
+        _operations(store, metrics, keeper, webhook, switchboard.show, draining).add_to(server)
         await _listen(stack, server, options)
 
         signals.on_reload = lambda: keeper.reload("SIGHUP")
@@ -199,6 +200,7 @@ def _operations(
     metrics: Metrics,
     keeper: ConfigurationKeeper,
     webhook: WebhookHandler,
+    calls: Callable[[TransactionPort], Callable[[], None]],
     draining: asyncio.Event,
 ) -> Operations:
     async def unready() -> str | None:
@@ -223,16 +225,11 @@ def _operations(
         # Where the store is away, the numbers that it last gave are shown beside the ones that need no store.
         with contextlib.suppress(StoreError, TimeoutError):
             async with asyncio.timeout(PROBE):
-                incidents, suppressed, lanes, unanswered = await store.read(
-                    lambda tx: (
-                        tx.incidents.counts(),
-                        tx.firing.suppressed(),
-                        tx.outbox.counts(),
-                        tx.escalations.unanswered(),
-                    )
+                incidents, suppressed, lanes, show_calls = await store.read(
+                    lambda tx: (tx.incidents.counts(), tx.firing.suppressed(), tx.outbox.counts(), calls(tx))
                 )
             metrics.show_incidents(incidents)
-            metrics.unanswered.set(unanswered)
+            show_calls()
             metrics.suppressed.set(len(suppressed))
             metrics.show_outbox(lanes, now=utc_now())
         return metrics.page()

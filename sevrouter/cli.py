@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for add in (_add_serve, _add_check, _add_test, _add_explain, _add_incidents, _add_reviewing, _add_dead_letters):
         add(commands, config)
-    for add in (_add_on_call, _add_migrate):
+    for add in (_add_on_call, _add_drill, _add_migrate):
         add(commands, config)
     return top
 
@@ -127,7 +127,16 @@ def _add_reviewing(commands: Subparsers, config: argparse.ArgumentParser) -> Non
         "postmortem", parents=[config], help="one incident as Markdown: each decision with its evidence"
     )
     postmortem.add_argument("id", type=_row_number, help="the incident")
-    for command in (set_sev, postmortem):
+    saying = []
+    for name, does in (
+        ("ack", "own an incident: it rings no more"),
+        ("resolve", "end an incident whose alerts are over"),
+    ):
+        said = commands.add_parser(name, parents=[config], help=does)
+        said.add_argument("incident", metavar="INCIDENT", help="its number, or its key")
+        said.add_argument("--by", metavar="NAME", help="who says so (default: who you are logged in as)")
+        saying.append(said)
+    for command in (set_sev, postmortem, *saying):
         command.add_argument("--shadow", action="store_true", help="one of serve --shadow")
 
 
@@ -158,6 +167,15 @@ def _add_on_call(commands: Subparsers, config: argparse.ArgumentParser) -> None:
         help="at this time: 2026-03-29T09:00, in UTC, or with an offset: …T09:00+02:00 (default: now)",
     )
     on_call.add_argument("--json", action="store_true", help="print a list with an object for each schedule")
+
+
+def _add_drill(commands: Subparsers, config: argparse.ArgumentParser) -> None:
+    drill = commands.add_parser(
+        "drill", parents=[config], help="have a person called while nothing is wrong (exit 1 unless they confirm it)"
+    )
+    drill.add_argument("--person", required=True, metavar="NAME", help="one of `people`")
+    drill.add_argument("--provider", metavar="NAME", help="by this one (default: the first that phones)")
+    drill.set_defaults(shadow=False)
 
 
 def _add_migrate(commands: Subparsers, config: argparse.ArgumentParser) -> None:
@@ -191,6 +209,9 @@ _COMMANDS = {
     "incidents": ("looking", "incidents"),
     "set-sev": ("reviewing", "set_sev"),
     "postmortem": ("reviewing", "postmortem"),
+    "ack": ("calling", "acknowledge"),
+    "resolve": ("calling", "resolve"),
+    "drill": ("calling", "drill"),
     "dead-letters": ("looking", "dead_letters"),
     "on-call": ("on_call", "on_call"),
     "migrate": ("looking", "migrate"),

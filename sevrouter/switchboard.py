@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sevrouter.domain.delivery import CALL
+from sevrouter.domain.drill import NEVER
+from sevrouter.engine.drilling import Drilling
 from sevrouter.engine.escalator import Escalator
 from sevrouter.engine.health import Health
 from sevrouter.engine.ringer import Ringer
@@ -15,11 +17,13 @@ from sevrouter.ingest.twilio import TwilioCallbacks
 from sevrouter.routes import Routes, twilio_callers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aiohttp import web
 
     from sevrouter.config import Configuration
     from sevrouter.engine.dispatcher import Dispatcher
-    from sevrouter.engine.ports import Clock, CurrentRouting, StorePort
+    from sevrouter.engine.ports import Clock, CurrentRouting, StorePort, TransactionPort
     from sevrouter.notifiers.http import Transports
     from sevrouter.roster import Rosters
     from sevrouter.telemetry.metrics import Metrics
@@ -62,9 +66,19 @@ class Switchboard:
             wake=dispatcher.wake,
             rings=self._rings,
         )
+        self._drilling = Drilling(store, routing, self._ringer, clock=clock)
         self._twilio = TwilioCallbacks(talking, public_url="", callers={})
         # A shadow calls nobody, so that nothing there has to turn.
-        self.loops = (self._schedules,) if shadow else (self._escalator, self._ringer, self._schedules)
+        self.loops = (
+            (self._schedules,)
+            if shadow
+            else (
+                self._escalator,
+                self._ringer,
+                self._schedules,
+                self._drilling,
+            )
+        )
 
     def use(self, configuration: Configuration) -> None:
         """Go by this from now on."""
@@ -76,8 +90,9 @@ class Switchboard:
         # Nobody reaches us without a public address, and nobody is believed.
         believed = twilio_callers(configuration.providers) if configuration.public_url is not None else {}
         self._twilio.use(believed, public_url=configuration.public_url or "")
-        self._escalator.wake()
-        self._rings()
+        self._drilling.plan = configuration.drills
+        for loop in self.loops:
+            loop.wake()
 
     def add_to(self, application: web.Application) -> None:
         """Add what phones' vendors call back."""
@@ -88,6 +103,16 @@ class Switchboard:
         await self._schedules.recall()
         if alone and not self._shadow:
             await self._ringer.rescue(everybody=True)
+
+    def show(self, tx: TransactionPort) -> Callable[[], None]:
+        """Look at what is stored of calls; what is returned shows it in the metrics."""
+        unanswered, drills = tx.escalations.unanswered(), tx.drills.known()
+
+        def shown() -> None:
+            self._metrics.unanswered.set(unanswered)
+            self._metrics.show_drills({pair: drills.get(pair, NEVER).succeeded_at for pair in self._drilling.pairs()})
+
+        return shown
 
     async def stop(self) -> None:
         """Call nobody any more, and let calls that are under way end."""

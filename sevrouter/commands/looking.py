@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sevrouter.commands import GOOD, NO
 from sevrouter.commands.terminal import CommandError, complain, load_config, say
 from sevrouter.domain.explanation import headline, reasons
+from sevrouter.domain.plan import incident_key
 from sevrouter.domain.sev import sev_name
 from sevrouter.domain.text import one_line
 from sevrouter.opening import open_database
@@ -78,6 +79,7 @@ def _beside(incident: Incident) -> Iterator[str]:
 
 
 def _incident_json(incident: Incident) -> dict[str, Any]:
+    owned = incident.standing.acknowledged
     return {
         "id": incident.id,
         "incident": incident.dedup_key,
@@ -93,6 +95,8 @@ def _incident_json(incident: Incident) -> dict[str, Any]:
         "resolved_at": incident.resolved_at.isoformat() if incident.resolved_at else None,
         "would_be": sev_name(milder.sev) if (milder := incident.standing.milder) else str(incident.sev),
         "stale_since": incident.stale_since.isoformat() if incident.stale_since else None,
+        "key": incident_key(incident),
+        "acknowledged_by": None if owned is None else owned.by,
         "reasons": list(reasons(incident)),
         "labels": dict(incident.evidence.alert.labels),
     }

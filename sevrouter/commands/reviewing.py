@@ -47,7 +47,7 @@ def set_sev(arguments: argparse.Namespace) -> int:
         return f"incident {arguments.id}: {incident.sev} → {sev}, by {by}"
 
     with closing(existing(arguments)) as database:
-        done = _written(database, work)
+        done = written(database, work)
     if done is None:
         complain(f"there is no open incident {arguments.id}")
         return NO
@@ -55,7 +55,8 @@ def set_sev(arguments: argparse.Namespace) -> int:
     return GOOD
 
 
-def _written(database: Database, work: Callable[[Transaction], T]) -> T:
+def written(database: Database, work: Callable[[Transaction], T]) -> T:
+    """Write once, again where a daemon wrote the same just then. Raises CommandError where that never ends."""
     for _ in range(TRIES):
         try:
             return database.write_once(work)

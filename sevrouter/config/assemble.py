@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
 from sevrouter.config.call_settings import ConsoleSettings
-from sevrouter.config.calling import calling
+from sevrouter.config.calling import calling, drill_plan
 from sevrouter.config.configuration import (
     AlertmanagerSettings,
     Configuration,
@@ -87,6 +87,7 @@ def assemble(
         on_call=on_call_settings(root.on_call, path.parent, open_password),
         integrations=_integrations(root, open_file),
         providers={name_of(each): call_settings(each, open_file) for each in root.integrations.call or ()},
+        drills=drill_plan(root.drills),
         public_url=root.public_url,
         prometheus=None if root.prometheus is None else _prometheus(root.prometheus, open_file),
         heartbeat_out=None if root.heartbeat_out is None else _heartbeat_out(root.heartbeat_out, open_file),

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
 from sevrouter.config.document import EACH
-from sevrouter.config.fields import NOT_EMPTY, Duration, HowMany, Section, SevName, Text, Url, between, lasting
+from sevrouter.config.fields import NOT_EMPTY, Duration, HowMany, Section, SevName, Text, Url, Zone, between, lasting
 from sevrouter.config.problem import FieldError, did_you_mean
 from sevrouter.config.providers import PHONES, name_of
 from sevrouter.config.quantity import parse_duration
 from sevrouter.domain import policy as domain
+from sevrouter.domain.drill import DrillPlan
 from sevrouter.domain.policy import DEFAULT, LIMITS, Calling, Limit, Provider, ProviderKind, Target
 from sevrouter.domain.sev import Sev
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from sevrouter.domain.ownership import Person
 
 OFF = "off"
+_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
 _DIAL = re.compile(r"\+[1-9]\d{6,14}[0-9,;*#]{0,64}", re.ASCII)
 _TARGET_HINT = "write the name of a person, or {on_call: the name of a schedule}"
 
@@ -50,6 +52,12 @@ def _target(value: object) -> Target:
     raise FieldError("is nobody to call", _TARGET_HINT)
 
 
+def _time_of_day(value: object) -> time:
+    if not isinstance(value, str) or _TIME.fullmatch(value) is None:
+        raise FieldError("is not a time of the day", "write '10:00', quoted")
+    return time.fromisoformat(value)
+
+
 def _timeout(value: object) -> timedelta | None:
     if not isinstance(value, str):
         raise FieldError("must be a duration, or off")
@@ -62,6 +70,7 @@ def _timeout(value: object) -> timedelta | None:
 
 
 Pause = Annotated[Duration, lasting(timedelta(seconds=30), timedelta(days=1))]
+TimeOfDay = Annotated[time, PlainValidator(_time_of_day), WithJsonSchema({"type": "string"})]
 TargetText = Annotated[Target, PlainValidator(_target), WithJsonSchema({"type": ["string", "object"]})]
 Timeout = Annotated[timedelta | None, PlainValidator(_timeout), WithJsonSchema({"type": "string"})]
 
@@ -111,6 +120,16 @@ class Policy(Section):
     bridge: dict[SevName, Bridge] = Field({}, description="The conference for each SEV. Default: none.")
 
 
+class Drills(Section):
+    """Calls while nothing is wrong, which prove that everybody with a phone is reached by every provider."""
+
+    every: Annotated[Duration, lasting(timedelta(days=1), timedelta(days=366))] = Field(
+        timedelta(days=7), description="A duration of days, from 1d to 366d. Default: 7d. How often each is called."
+    )
+    at: TimeOfDay = Field(description="The time of the day, as 10:00, by the clock of `timezone`. Required.")
+    timezone: Zone = Field(description="The time zone, as Europe/Berlin. Required.")
+
+
 class CallLimit(Section):
     """No more than so many calls to one person within a time."""
 
@@ -140,6 +159,11 @@ def calling(
         people=people,
         limits=tuple(Limit(each.calls, each.within) for each in limits),
     )
+
+
+def drill_plan(drills: Drills | None) -> DrillPlan | None:
+    """When everybody is called while nothing is wrong."""
+    return None if drills is None else DrillPlan(every=drills.every, at=drills.at, zone=drills.timezone)
 
 
 def _kind(provider: AnyProvider) -> ProviderKind:
@@ -185,6 +209,9 @@ def check_calling(document: Document) -> Iterator[Problem]:
         yield document.problem(("integrations", "call"), "whom to call? policies is missing", hint=hint, at_key=True)
     elif policies and not providers:
         yield document.problem(("policies",), "nothing to call through: integrations.call is missing", at_key=True)
+    if document.at("drills") is not None and not PHONES & types:
+        hint = "a paging service has tests of its own"
+        yield document.problem(("drills",), "no provider here phones anybody", hint=hint, at_key=True)
     if policies and DEFAULT not in policies:
         yield document.problem(("policies",), f"needs one of the name {DEFAULT!r}, for who has no other", at_key=True)
     for steps, name in document.find("teams", EACH, "policy"):

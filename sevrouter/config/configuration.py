@@ -16,6 +16,7 @@ from sevrouter.config.problem import Problem
 from sevrouter.config.schedules import ScheduleSettings
 from sevrouter.config.secret import Secret
 from sevrouter.config.store_url import APPLICATION, postgres_url
+from sevrouter.domain.drill import DrillPlan
 from sevrouter.domain.ownership import Person, Team
 from sevrouter.domain.rehearsal import Rehearsal
 from sevrouter.domain.routing import Routing
@@ -197,6 +198,7 @@ class Configuration:
     on_call: Mapping[str, ScheduleSettings]
     integrations: Mapping[str, IntegrationSettings]
     providers: Mapping[str, CallSettings]
+    drills: DrillPlan | None
     public_url: str | None
     prometheus: PrometheusSettings | None
     heartbeat_out: HeartbeatOutSettings | None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import zoneinfo
 from collections.abc import Sized
 from datetime import timedelta
 from typing import Annotated, Literal, TypeVar
@@ -302,6 +303,14 @@ def between(least: int, most: int) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _zone(value: object) -> zoneinfo.ZoneInfo:
+    text = _text(value)
+    try:
+        return zoneinfo.ZoneInfo(text)
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+        raise FieldError(f"{text!r} is not a time zone", "write Europe/Berlin, America/New_York, UTC …") from None
+
+
 def _words(pattern: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": pattern})
 
@@ -337,6 +346,7 @@ Period = Annotated[
 Window = Annotated[Duration, _at_most(timedelta(days=1), "a day (1d)")]
 Size = Annotated[int, BeforeValidator(_size), _words("^[0-9]+ ?(B|[kKMG]B|[KMG]iB)?$")]
 Url = Annotated[Text, AfterValidator(_url)]
+Zone = Annotated[zoneinfo.ZoneInfo, PlainValidator(_zone), WithJsonSchema({"type": "string"})]
 Phone = Annotated[Text, AfterValidator(_phone)]
 SlackId = Annotated[Text, AfterValidator(_slack_id)]
 JiraProject = Annotated[Text, AfterValidator(_jira_project)]

@@ -28,7 +28,7 @@ from sevrouter.config.secret import (
     UnopenedSecret,
     signature,
 )
-from sevrouter.config.wording import empty_values, in_plain_words, not_supported
+from sevrouter.config.wording import empty_values, in_plain_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ def load(path: Path, *, secrets: bool = True, payloads: bool = False) -> Configu
     """
     content = _read(path)
     document = parse(str(path), _text(path, content))
-    problems = [*document.problems, *empty_values(document), *not_supported(document)]
+    problems = [*document.problems, *empty_values(document)]
     problems += [*check_choices(document), *check_references(document)]
     base, opened = path.absolute().parent, dict[str, Secret]()
     if secrets:

@@ -6,14 +6,13 @@ Each field's description holds its unit, its default and why. Must not know how 
 from __future__ import annotations
 
 import re
-import zoneinfo
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr, WithJsonSchema, model_validator
 
 from sevrouter.config.document import EACH
-from sevrouter.config.fields import NOT_EMPTY, Interval, Section, Text, is_url
+from sevrouter.config.fields import NOT_EMPTY, Interval, Section, Text, Zone, is_url
 from sevrouter.config.problem import FieldError, did_you_mean
 from sevrouter.config.quantity import parse_duration
 from sevrouter.config.schedules import CalendarSettings, ScheduleSettings
@@ -54,14 +53,6 @@ def _wall_time(value: object) -> datetime:
     return at
 
 
-def _zone(value: object) -> zoneinfo.ZoneInfo:
-    text = _text(value)
-    try:
-        return zoneinfo.ZoneInfo(text)
-    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
-        raise FieldError(f"{text!r} is not a time zone", "write Europe/Berlin, America/New_York, UTC …") from None
-
-
 def _turn(value: object) -> timedelta:
     text = _text(value)
     weeks = _WEEKS.fullmatch(text)
@@ -87,7 +78,6 @@ def _calendar(value: SecretStr) -> SecretStr:
     return value
 
 
-Zone = Annotated[zoneinfo.ZoneInfo, PlainValidator(_zone), WithJsonSchema({"type": "string"})]
 WallTime = Annotated[datetime, PlainValidator(_wall_time), WithJsonSchema({"type": "string"})]
 TurnLength = Annotated[timedelta, PlainValidator(_turn), WithJsonSchema({"type": "string"})]
 Names = Annotated[tuple[Text, ...], BeforeValidator(_names), NOT_EMPTY]

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from sevrouter.config.calling import CALL_LIMITS, CallLimit, Policies
+from sevrouter.config.calling import CALL_LIMITS, CallLimit, Drills, Policies
 from sevrouter.config.connections import (
     Alertmanagers,
     Delivery,
@@ -290,6 +290,7 @@ class Root(Section):
         description="How often one person is phoned at the most. Default: 1 within 1m, 3 within 15m, 7 within 1h. What "
         "has to wait is told in the next call.",
     )
+    drills: Drills | None = Field(None, description="When everybody is called to see that it works. Default: none.")
     public_url: Url | None = Field(
         None,
         description="The address at which the internet reaches us. Default: none; then no key can be pressed in a call "

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from sevrouter.config.document import EACH, Document
 from sevrouter.config.fields import kind
 from sevrouter.config.problem import FieldError, Problem, Steps, did_you_mean
 from sevrouter.config.providers import TYPES
@@ -20,11 +19,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
-# Words of the manual that a later version will understand.
-_LATER = {
-    "drills",
-}  # fmt: skip
-_LATER_HINT = "this version does not do it, and will not pretend to; leave it out"
+    from sevrouter.config.document import Document
 
 _TYPES = {*TYPES, "slack", "jira"}
 
@@ -90,8 +85,6 @@ def _known_types(schema: Mapping[str, Any], loc: Steps) -> str:
 
 def _unknown_key(document: Document, schema: Mapping[str, Any], loc: Steps, steps: Steps) -> Problem:
     key = str(steps[-1])
-    if key in _LATER:
-        return document.problem(steps, f"{key!r} is not supported", hint=_LATER_HINT, at_key=True)
     known = _known_keys(schema, loc[:-1])
     return document.problem(steps, f"unknown key {key!r}", hint=did_you_mean(key, known), at_key=True)
 
@@ -150,10 +143,3 @@ def empty_values(document: Document) -> Iterator[Problem]:
         if steps and document.at(*steps) is None:
             hint = "give it a value, or leave it out"
             yield document.problem(steps, "is empty", hint=hint, at_key=isinstance(steps[-1], str))
-
-
-def not_supported(document: Document) -> Iterator[Problem]:
-    """A measure that a later version will understand, where it is written as one word."""
-    for steps, measure in document.find("rules", EACH, "measure"):
-        if isinstance(measure, str) and measure in _LATER:
-            yield document.problem(steps, f"the measure {measure!r} is not supported", hint=_LATER_HINT)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from sevrouter.domain.delivery import Rejected, Retry, Unknown
+    from sevrouter.domain.drill import Drill
     from sevrouter.domain.escalation import Escalation
     from sevrouter.domain.ringing import Rang, Ring, RingEnd, Script, Wanted
 
@@ -165,6 +166,10 @@ class RingsPort(Protocol):
 class DrillsPort(Protocol):
     """When each person's phone was last tried through each provider."""
 
-    def known(self) -> Mapping[tuple[str, str], tuple[datetime, datetime | None]]: ...
+    def known(self) -> Mapping[tuple[str, str], Drill]: ...
 
-    def put(self, person: str, provider: str, *, drilled_at: datetime, succeeded_at: datetime | None) -> None: ...
+    def put(
+        self, person: str, provider: str, *, drilled_at: datetime, end: RingEnd, succeeded_at: datetime | None
+    ) -> None: ...
+
+    def ask(self, person: str, provider: str, *, at: datetime) -> None: ...

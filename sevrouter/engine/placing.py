@@ -143,7 +143,14 @@ class Placing:
         if not tx.rings.finish(ended):
             return None
         if ring.is_drill:
-            tx.drills.put(ring.person, ring.provider, drilled_at=ring.began_at, succeeded_at=stored.acknowledged_at)
+            assert ended.end is not None
+            tx.drills.put(
+                ring.person,
+                ring.provider,
+                drilled_at=ring.began_at,
+                end=ended.end,
+                succeeded_at=stored.acknowledged_at,
+            )
             return ended
         if stored.acknowledged_at is None and self._goes_on(ended):
             tx.rings.release(ring.id, not_before=self._clock())

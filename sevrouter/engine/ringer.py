@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from sevrouter.domain import speech
+from sevrouter.domain.drill import NEVER
 from sevrouter.domain.policy import ProviderKind
 from sevrouter.domain.ringing import Ring, Script, may_ring_at
 from sevrouter.engine.conversation import RingConversation
@@ -25,8 +26,9 @@ from sevrouter.engine.placing import Placing
 from sevrouter.engine.timer import Timer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from sevrouter.domain.drill import Drill
     from sevrouter.domain.policy import Calling
     from sevrouter.domain.ringing import Wanted
     from sevrouter.engine.calling_ports import Phone
@@ -232,8 +234,8 @@ class Ringer:
             tx.rings.adopt(begun, now=now)
         return begun
 
-    async def drill(self, person: str, provider: str) -> Ring | None:
-        """Call somebody as a drill; None where that is not possible now. It is over once it is not ours any more."""
+    async def drill(self, person: str, provider: str, is_due: Callable[[Drill], bool]) -> Ring | None:
+        """Call somebody as a drill; None where that is not possible now, or not due by what is known in the store."""
         calling, now = self._routing().calling, self._clock()
         known = None if calling is None else calling.people.get(person)
         if known is None or known.phone is None or provider not in self.phones:
@@ -242,7 +244,16 @@ class Ringer:
             id=0, person=person, number=known.phone, provider=provider, token=_token(), is_drill=True, began_at=now,
             lease=self._lease,
         )  # fmt: skip
-        begun = await self._store.write(lambda tx: tx.rings.begin(ring, until=lease_until(now)))
+
+        def begin(tx: TransactionPort) -> Ring | None:
+            # Another replica may have called just now, or the person may be wanted for what is none.
+            drilled = tx.drills.known().get((person, provider), NEVER)
+            is_wanted = person in tx.rings.waiting(now=now, most=TOGETHER)
+            if is_wanted or not is_due(drilled):
+                return None
+            return tx.rings.begin(ring, until=lease_until(now))
+
+        begun = await self._store.write(begin)
         if begun is not None:
             self._start(begun, is_new=True)
         return begun

@@ -129,6 +129,10 @@ class Schedules:
         """Read every calendar for that time, and wait for all."""
         await asyncio.gather(*(self._read(name, known, at) for name, known in self._known.items()))
 
+    def wake(self) -> None:
+        """There may be something to read."""
+        self._timer.wake()
+
     async def run(self) -> None:
         """Read calendars whenever it is time to, until cancelled."""
         try:

@@ -239,8 +239,10 @@ drills = Table(
     "drills", metadata,
     Column("person", Text, primary_key=True),
     Column("provider", Text, primary_key=True),
-    Column("drilled_at", Moment, nullable=False),
+    Column("drilled_at", Moment),
+    Column("outcome", Text),
     Column("succeeded_at", Moment),
+    Column("asked_at", Moment),
 )  # fmt: skip
 
 quarantine = Table(

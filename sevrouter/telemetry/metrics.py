@@ -212,6 +212,12 @@ class Metrics:
             self.last_beat.labels(name).set(0 if at is None else at.timestamp())
         self.missing_heartbeats.set(missing)
 
+    def show_drills(self, succeeded: Mapping[tuple[str, str], datetime | None]) -> None:
+        """Show when each person last confirmed a drill by each provider, and nobody else."""
+        self.last_drill.clear()
+        for (person, provider), at in succeeded.items():
+            self.last_drill.labels(person, provider).set(0 if at is None else at.timestamp())
+
     def show_build(self, *, sqlite: str) -> None:
         """Show the versions that run."""
         self._build.labels(__version__, platform.python_version(), sqlite).set(1)

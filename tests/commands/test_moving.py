@@ -40,7 +40,7 @@ CALLED = (
     "INSERT INTO escalations VALUES (1, 'ringing', 1760000000000000, 0, '{}', 1)",
     "INSERT INTO rings VALUES (7, 'ana', '+4', 's', 't', false, 2, 1, 2, 'busy', '', '', 0, 2, NULL, NULL, NULL, NULL)",
     "INSERT INTO summons VALUES (1, 'ana', 2, 1760000000000000, 1760000000000000, 7)",
-    "INSERT INTO drills VALUES ('ana', 's', 1760000000000000, NULL)",
+    "INSERT INTO drills VALUES ('ana', 's', 1760000000000000, 'busy', NULL, NULL)",
 )
 FULL = labelled({"alertname": "Full", "severity": "critical"})
 

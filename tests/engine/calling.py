@@ -15,6 +15,7 @@ from sevrouter.domain.ringing import Rang, RingEnd
 from sevrouter.domain.sev import Sev
 from sevrouter.engine.acknowledging import Acknowledging
 from sevrouter.engine.calling_ports import OnCall
+from sevrouter.engine.drilling import Drilling
 from sevrouter.engine.escalator import Escalator
 from sevrouter.engine.health import Health
 from sevrouter.engine.lane import Route
@@ -233,6 +234,7 @@ class CallingStage(Stage):
             wake=wake,
             rings=ringer_wake,
         )
+        self.drilling = Drilling(self.store, lambda: self.routing, self.ringer, clock=self.clock)
         self.acknowledging = Acknowledging(*wired, clock=self.clock, wake=wake)
 
     def use(self) -> None:
@@ -290,6 +292,12 @@ class CallingStage(Stage):
         """Somebody says elsewhere that they own it."""
         await self.acknowledging.acknowledge(number, by=by, how=how)
         await self.settle()
+
+    async def drill(self) -> datetime | None:
+        """Begin the drills that are due."""
+        next_at = await self.drilling.drill()
+        await self.settle()
+        return next_at
 
     async def ended(self, call: Call) -> None:
         """A call is over, and all that comes of it at once."""

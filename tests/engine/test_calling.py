@@ -484,36 +484,6 @@ async def test_a_forged_key_press_does_nothing(stage: CallingStage) -> None:
     assert stage.metric("calls_total", provider="sip", outcome="acknowledged") == 1
 
 
-async def test_a_drill_gives_way_to_a_real_call(stage: CallingStage) -> None:
-    ring = await stage.ringer.drill("ana", "sip")
-    assert ring is not None
-    await stage._begun()
-    drill = stage.sip.expect_one("ana")
-    assert "This is a drill" in await drill.answer()
-    await stage.push(DOWN)
-    assert drill.farewell == "You are really needed: the next call is no drill. Good bye."
-    await stage.settle()
-    ana, _ = stage.sip.expect("ana", "ben")
-    assert "SEV-2" in await ana.answer()
-    stage.slack.expect(OPENED)
-    assert await stage.store.read(lambda tx: tx.drills.known()) == {("ana", "sip"): (ring.began_at, None)}
-
-
-async def test_a_drill_that_was_confirmed_is_known(stage: CallingStage) -> None:
-    assert await stage.ringer.drill("kim", "sip") is None, "who has no phone cannot be called"
-    ring = await stage.ringer.drill("ana", "sip")
-    assert ring is not None
-    await stage._begun()
-    drill = stage.sip.expect_one("ana")
-    await drill.answer()
-    assert await drill.press("1") == "Thank you. The drill has succeeded. Good bye."
-    drill.hang_up()
-    await stage.ended(drill)
-    known = await stage.store.read(lambda tx: tx.drills.known())
-    assert known == {("ana", "sip"): (ring.began_at, stage.clock())}
-    assert await stage.incidents() == []
-
-
 async def test_a_suppressed_incident_calls_nobody_until_it_is_not(stage: CallingStage) -> None:
     await stage.push(DOWN)
     stage.slack.expect(OPENED)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -12,10 +14,15 @@ from tests.real.sevrouter import Sevrouter
 from tests.scenarios.alerts import critical, one
 from tests.standins.fixtures import twilio
 from tests.standins.twilio import ACCOUNT_SID, AUTH_TOKEN, CALLER
+from tests.standins.twilio_call import Person
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from tests.scenarios.team import Team
     from tests.standins.twilio import Twilio
+
+    Command = Callable[..., Awaitable[int]]
 
 __all__ = ["twilio"]
 
@@ -57,6 +64,18 @@ def calls(team: Team, twilio: Twilio, public_url: str | None, **changes: Any) ->
         },
     }
     team.configure(**settings | ({"public_url": public_url} if public_url else {}) | changes)
+
+
+@pytest.fixture
+def sevrouter_command(team: Team) -> Command:
+    """The command line with the team's configuration: its exit code."""
+
+    async def run(*arguments: str) -> int:
+        command = (sys.executable, "-m", "sevrouter", "--config", str(team.config), *arguments)
+        ended = await asyncio.create_subprocess_exec(*command)
+        return await ended.wait()
+
+    return run
 
 
 @pytest.fixture
@@ -134,6 +153,37 @@ async def test_a_call_goes_on_after_the_daemon_was_killed(process: Sevrouter, te
         ben.hang_up()
         metrics = await sevrouter.metrics()
         assert metrics.metric("sevrouter_incidents", sev="SEV-2", state="acknowledged") == 1
+
+
+async def test_the_command_line_owns_what_rings(
+    process: Sevrouter, team: Team, twilio: Twilio, sevrouter_command: Command
+) -> None:
+    async with process as sevrouter:
+        assert (await sevrouter.post(one(critical()))).status == 200
+        message = await team.vendors.slack.expect_message("SEV-2", channel="C0PAY")
+        ana, ben = await twilio.expect_call(ANA), await twilio.expect_call(BEN)
+        await asyncio.gather(ana.until("ringing"), ben.until("ringing"))
+        assert await sevrouter_command("ack", "1", "--by", "eve") == 0
+        await asyncio.gather(ana.until("canceled"), ben.until("canceled"))
+        await team.vendors.slack.expect_reply(message, r"acknowledged by eve \(cli\)")
+
+
+async def test_a_drill_calls_somebody_and_its_success_is_a_metric(
+    process: Sevrouter, twilio: Twilio, sevrouter_command: Command
+) -> None:
+    twilio.people[ANA] = Person(answers=True, keys=("1",))
+    async with process as sevrouter:
+        name, labels = "sevrouter_drill_last_success_timestamp_seconds", {"person": "ana", "provider": "main-line"}
+        assert await sevrouter.metric(name, **labels) == 0
+        assert await sevrouter_command("drill", "--person", "ana") == 0
+        ana = await twilio.expect_call(ANA)
+        assert "This is a drill by sevrouter: nothing is wrong." in ana.text
+        assert time.time() - await sevrouter.metric(name, **labels) < 60
+        # Who does not answer has not confirmed it.
+        twilio.people[BEN] = Person(answers=False, status="busy")
+        assert await sevrouter_command("drill", "--person", "ben") == 1
+        await twilio.expect_call(BEN)
+        assert await sevrouter.metric(name, person="ben", provider="main-line") == 0
 
 
 async def test_where_twilio_is_down_pagerduty_is_told(process: Sevrouter, team: Team, twilio: Twilio) -> None:

@@ -204,6 +204,8 @@ async def test_each_loop_has_to_turn(team: Team, monitor: Monitor) -> None:
     async with Stuck(team.config, directory=team.folder / "run") as stuck:
         withheld = await stuck.wait_for_log("heartbeat_out_withheld")
     assert withheld["stuck"] == [
+        "drills",
+        "escalator",
         "hearing",
         "heartbeats",
         "janitor",
@@ -211,7 +213,9 @@ async def test_each_loop_has_to_turn(team: Team, monitor: Monitor) -> None:
         "lane-jira",
         "lane-slack",
         "measurer",
+        "on_call",
         "reconciler",
+        "ringer",
         "rollout",
         "sweep",
         "watcher",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
+from sevrouter.domain.drill import Drill
 from sevrouter.domain.escalation import Escalation, EscalationState, Page
 from sevrouter.domain.ringing import Ring, RingEnd, Wanted
 from sevrouter.domain.sev import Sev
@@ -199,13 +200,22 @@ async def test_what_a_call_was_about_is_dealt_with_part_by_part(store: SqliteSto
 
 async def test_a_drill_is_known_by_person_and_provider_and_its_success_stays(store: SqliteStore) -> None:
     async def put(minute: float, success: datetime | None) -> None:
-        await store.write(lambda tx: tx.drills.put("ana", "sip", drilled_at=at(minute), succeeded_at=success))
+        end = RingEnd.BUSY if success is None else RingEnd.ACKNOWLEDGED
+        await store.write(lambda tx: tx.drills.put("ana", "sip", drilled_at=at(minute), end=end, succeeded_at=success))
 
+    async def known() -> Drill:
+        (found,) = (await store.read(lambda tx: tx.drills.known())).items()
+        assert found[0] == ("ana", "sip")
+        return found[1]
+
+    await store.write(lambda tx: tx.drills.ask("ana", "sip", at=at(0.5)))
+    assert await known() == Drill(asked_at=at(0.5))
     await put(1, at(1.5))
     await put(2, None)
-    assert await store.read(lambda tx: tx.drills.known()) == {("ana", "sip"): (at(2), at(1.5))}
+    assert await known() == Drill(asked_at=at(0.5), drilled_at=at(2), end=RingEnd.BUSY, succeeded_at=at(1.5))
     await put(3, at(4))
-    assert await store.read(lambda tx: tx.drills.known()) == {("ana", "sip"): (at(3), at(4))}
+    await store.write(lambda tx: tx.drills.ask("ana", "sip", at=at(5)))
+    assert await known() == Drill(asked_at=at(5), drilled_at=at(3), end=RingEnd.ACKNOWLEDGED, succeeded_at=at(4))
 
 
 async def test_old_calls_are_forgotten_and_those_under_way_are_not(store: SqliteStore) -> None:

@@ -62,7 +62,7 @@ async def operated(tmp_path: Path, sqlite_store: SqliteStore) -> AsyncIterator[O
     draining = asyncio.Event()
     async with AsyncExitStack() as stack:
         server = web.Application()
-        _operations(store, metrics, keeper, door.handler, draining).add_to(server)
+        _operations(store, metrics, keeper, door.handler, lambda _: lambda: None, draining).add_to(server)
         port = free_port()
         await _listen(stack, server, Options(host="127.0.0.1", port=port))
         session = await stack.enter_async_context(aiohttp.ClientSession())

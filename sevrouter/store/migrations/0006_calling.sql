@@ -51,11 +51,14 @@ CREATE TABLE summons (
 CREATE INDEX summons_waiting ON summons (person, sev, not_before) WHERE ring_id IS NULL;
 CREATE INDEX summons_ring ON summons (ring_id) WHERE ring_id IS NOT NULL;
 
--- When each person's phone was last tried through each provider, and when that last reached a person.
+-- When each person's phone was last tried through each provider, what came of it, and when that last reached a person;
+-- and when somebody asked for it to be tried.
 CREATE TABLE drills (
   person TEXT NOT NULL,
   provider TEXT NOT NULL,
-  drilled_at BIGINT NOT NULL,
+  drilled_at BIGINT,
+  outcome TEXT,
   succeeded_at BIGINT,
+  asked_at BIGINT,
   PRIMARY KEY (person, provider)
 );
