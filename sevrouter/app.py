@@ -15,11 +15,13 @@ from aiohttp import ClientSession, web
 from sevrouter import __version__
 from sevrouter.config import (
     AlertmanagerSettings,
+    AuthSettings,
     Configuration,
     ConfigurationKeeper,
     PrometheusSettings,
     log_loaded,
 )
+from sevrouter.engine.acknowledging import Acknowledging
 from sevrouter.engine.aftermath import Aftermath
 from sevrouter.engine.asking import Asker
 from sevrouter.engine.deployments import DeploymentLog
@@ -36,6 +38,7 @@ from sevrouter.engine.sweep import Sweep
 from sevrouter.engine.watcher import Watcher
 from sevrouter.ingest.authentication import Credentials
 from sevrouter.ingest.deployments import DeploymentsHandler
+from sevrouter.ingest.incidents import IncidentsHandler
 from sevrouter.ingest.webhook import Refused, WebhookHandler
 from sevrouter.notifiers.http import Transports, open_transport
 from sevrouter.notifiers.ping import HttpPinger
@@ -147,14 +150,20 @@ async def serve(configuration: Configuration, options: Options) -> None:  # noqa
             intake,
             metrics,
             clock=utc_now,
-            credentials=_credentials(configuration),
+            credentials=_credentials(configuration.webhook.auth),
             max_body=configuration.webhook.max_body,
             is_draining=draining.is_set,
         )
 
+        acknowledging = Acknowledging(store, routing, clock=utc_now, wake=dispatcher.wake)
+        incidents = IncidentsHandler(
+            acknowledging, credentials=_credentials(configuration.api), is_draining=draining.is_set
+        )
+
         def apply(new: Configuration) -> None:
             switchboard.use(new)
-            webhook.credentials, webhook.max_body = _credentials(new), new.webhook.max_body
+            webhook.credentials, webhook.max_body = _credentials(new.webhook.auth), new.webhook.max_body
+            incidents.credentials = _credentials(new.api)
             asker.source = None if new.prometheus is None else _source(new.prometheus, session)
             metrics.show_config(new.hash, heartbeats=_heartbeats(new), services=new.providers)
             terms = Terms(new.reconcile.every, new.reconcile.missed_after)
@@ -182,6 +191,7 @@ async def serve(configuration: Configuration, options: Options) -> None:  # noqa
         server = web.Application()
         server.router.add_route("*", "/webhook", webhook.handle)
         DeploymentsHandler(deployments, metrics, clock=utc_now, admit=webhook.admit).add_to(server)
+        incidents.add_to(server)
         switchboard.add_to(server)
         _operations(store, metrics, keeper, webhook, switchboard.show, draining).add_to(server)
         await _listen(stack, server, options)
@@ -283,8 +293,7 @@ def _outgoing(configuration: Configuration) -> Outgoing | None:
     return None if settings is None else Outgoing(settings.url, settings.every)
 
 
-def _credentials(configuration: Configuration) -> Credentials:
-    settings = configuration.webhook
+def _credentials(settings: AuthSettings) -> Credentials:
     return Credentials(
         bearer_tokens=settings.bearer_tokens,
         basic_username=settings.basic_username,

@@ -16,6 +16,7 @@ from sevrouter.config.call_settings import (
 )
 from sevrouter.config.configuration import (
     AlertmanagerSettings,
+    AuthSettings,
     Configuration,
     Expected,
     HeartbeatOutSettings,
@@ -39,6 +40,7 @@ from sevrouter.config.secret import SecretError, SecretFile
 __all__ = [
     "AlertmanagerSettings",
     "AppriseSettings",
+    "AuthSettings",
     "CalendarSettings",
     "CallSettings",
     "Configuration",

@@ -11,6 +11,7 @@ from sevrouter.config.call_settings import ConsoleSettings
 from sevrouter.config.calling import calling, drill_plan
 from sevrouter.config.configuration import (
     AlertmanagerSettings,
+    AuthSettings,
     Configuration,
     Expected,
     HeartbeatOutSettings,
@@ -33,7 +34,6 @@ from sevrouter.config.connections import (
     Jira,
     Prometheus,
     Slack,
-    Webhook,
 )
 from sevrouter.config.doubts import sorted_thresholds
 from sevrouter.config.on_call import on_call_settings
@@ -95,7 +95,8 @@ def assemble(
         reconcile=ReconcileSettings(every=root.reconcile.every, missed_after=root.reconcile.missed_after),
         store=_store(root.store, path.parent, open_password),
         retention=root.history.retention,
-        webhook=_webhook(root.webhook, open_file),
+        webhook=WebhookSettings(max_body=root.webhook.max_body, auth=_auth(root.webhook.auth, open_file)),
+        api=_auth(root.api.auth or root.webhook.auth, open_file),
         tests=tuple(_expected(each, path.parent) for each in root.tests),
         warnings=warnings,
     )
@@ -301,11 +302,11 @@ def _tls(tls: Tls, url: PostgresUrl, base: Path) -> TlsSettings | None:
     return TlsSettings(mode=mode, ca_file=ca, cert_file=cert, key_file=key) if mode != "disable" else None
 
 
-def _webhook(webhook: Webhook, open_file: OpenFile) -> WebhookSettings:
-    auth = webhook.auth or Auth()
+def _auth(auth: Auth | None, open_file: OpenFile) -> AuthSettings:
+    if auth is None:
+        return AuthSettings()
     basic = auth.basic
-    return WebhookSettings(
-        max_body=webhook.max_body,
+    return AuthSettings(
         bearer_tokens=secrets_of(auth.bearer_token_files, auth.bearer_tokens, open_file),
         basic_username=basic.username if basic else None,
         basic_passwords=secrets_of(basic.password_files, basic.passwords, open_file) if basic else (),

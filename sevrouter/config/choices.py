@@ -75,6 +75,8 @@ SECRETS = (
     SecretField(("store",), "password_file", "password", required=False),
     SecretField(("webhook", "auth"), "bearer_token_files", "bearer_tokens", required=False),
     SecretField(("webhook", "auth", "basic"), "password_files", "passwords"),
+    SecretField(("api", "auth"), "bearer_token_files", "bearer_tokens", required=False),
+    SecretField(("api", "auth", "basic"), "password_files", "passwords"),
 )
 
 
@@ -102,9 +104,10 @@ def check_choices(document: Document) -> Iterator[Problem]:
 
 
 def _logins(document: Document) -> Iterator[Problem]:
-    for steps, auth in document.find("webhook", "auth"):
+    for steps, auth in (*document.find("webhook", "auth"), *document.find("api", "auth")):
         if auth == {}:
-            hint = "name a bearer token or a user, or leave auth out to let everybody send"
+            everybody = " to let everybody send" if steps[0] == "webhook" else ""
+            hint = f"name a bearer token or a user, or leave auth out{everybody}"
             yield document.problem(steps, "lets nobody in and keeps nobody out", hint=hint, at_key=True)
     for steps, asked in (*document.find("prometheus"), *document.find("alertmanagers", EACH)):
         if isinstance(asked, dict) and "basic" in asked and asked.keys() & _BEARER:

@@ -156,13 +156,20 @@ _WRITTEN["password"] = "store.password_file"  # noqa: S105  the name of a settin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuthSettings:
+    """Who is let in: any of these secrets will do."""
+
+    bearer_tokens: tuple[Secret, ...] = ()
+    basic_username: str | None = None
+    basic_passwords: tuple[Secret, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookSettings:
     """What may be sent to us: bytes of a body, and who may send. Everybody where there is no secret at all."""
 
     max_body: int
-    bearer_tokens: tuple[Secret, ...] = ()
-    basic_username: str | None = None
-    basic_passwords: tuple[Secret, ...] = ()
+    auth: AuthSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +194,7 @@ class Configuration:
     """A checked configuration. `hash` is the first 12 hexadecimal digits of the SHA-256 of the file.
 
     `integrations` has the keys that are configured, of `call`, `slack` and `jira`; the first provider is `call`.
+    `api` says who may say something of incidents; where it holds nothing, nobody may.
     `providers` are all that can call, by their names, in the order in which they are tried.
     """
 
@@ -207,5 +215,6 @@ class Configuration:
     store: StoreSettings
     retention: timedelta
     webhook: WebhookSettings
+    api: AuthSettings
     tests: tuple[Expected, ...] = ()
     warnings: tuple[Problem, ...] = ()

@@ -277,3 +277,11 @@ class Webhook(Section):
         description="A size. Default: 256MiB. A larger body is refused (413) and counted, and nobody sends it again.",
     )
     auth: Auth | None = Field(None, description="Who may send webhooks. Default: everybody who reaches the port.")
+
+
+class Api(Section):
+    """What people and their tools may say over HTTP: that they own an incident, or that it is over."""
+
+    auth: Auth | None = Field(
+        None, description="Who may say so. Default: who may send webhooks; where everybody may, nobody may say so."
+    )

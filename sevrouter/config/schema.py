@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from sevrouter.config.calling import CALL_LIMITS, CallLimit, Drills, Policies
 from sevrouter.config.connections import (
     Alertmanagers,
+    Api,
     Delivery,
     HeartbeatOut,
     History,
@@ -308,6 +309,7 @@ class Root(Section):
     history: History = Field(History(), description="What is kept of the past. Default: as its field says.")
     delivery: Delivery = Field(Delivery(), description="How long is tried. Default: as its field says.")
     webhook: Webhook = Field(Webhook(), description="What may be sent to us. Default: as its fields say.")
+    api: Api = Field(Api(), description="What may be said of incidents, and by whom. Default: as its fields say.")
     tests: tuple[Test, ...] = Field((), description="What is expected of alerts. Default: nothing.")
     allow_inline_secrets: bool = Field(
         False,

@@ -39,6 +39,12 @@ def refusal(headers: Sequence[str], credentials: Credentials) -> str | None:
             return "of_another_kind"
 
 
+def user_of(headers: Sequence[str], credentials: Credentials) -> str | None:
+    """Who has logged in, of a request that is not refused; None for who has a token."""
+    is_basic = bool(headers) and headers[0].strip().lower().startswith("basic ")
+    return credentials.basic_username if is_basic else None
+
+
 def _is_any(given: str, secrets: Sequence[Callable[[], str]]) -> bool:
     # Every secret is compared, whichever fits, so that the time tells nothing.
     found = False

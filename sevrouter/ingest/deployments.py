@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
@@ -11,6 +10,7 @@ from aiohttp import web
 from sevrouter.domain.explanation import is_safe_link
 from sevrouter.domain.lenient import Unreadable
 from sevrouter.engine.ports import NotStoredError
+from sevrouter.ingest.body import LARGEST_BODY, Refusals, read_body
 from sevrouter.ingest.deployment_reports import Reports, read_reports
 from sevrouter.ingest.webhook import Refused, refusing
 
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 PATH = "/api/v1/deployments"
-LARGEST_BODY = 64 * 1024  # bytes
-# A sender that dribbles its body is cut off after this many seconds.
-SLOWEST_BODY = 10.0
 
 
 class Admit(Protocol):
@@ -41,7 +38,7 @@ class DeploymentsHandler:
         self._refused = metrics.deployments.labels("refused")
         self._clock = clock
         self._admit = admit
-        self._last_refusal: tuple[int, str] | None = None
+        self._refusals = Refusals(log.warning, log.debug, "deployment_refused")
 
     def add_to(self, application: web.Application) -> None:
         """Add the route."""
@@ -51,11 +48,11 @@ class DeploymentsHandler:
         """Answer one request, by whatever method: 201 where anything is new, 200 where all of it was known."""
         try:
             self._admit(request, max_body=LARGEST_BODY)
-            body = await _body(request)
+            body = await read_body(request)
             recorded, is_list = await self._record(body)
         except Refused as refused:
             return self._refuse(request, refused)
-        self._last_refusal = None
+        self._refusals.end()
         answers = [self._answer(each) for each in recorded]
         status = 201 if any(each.is_new for each in recorded) else 200
         return web.json_response({"deployments": answers} if is_list else answers[0], status=status)
@@ -90,24 +87,5 @@ class DeploymentsHandler:
 
     def _refuse(self, request: web.Request, refused: Refused) -> web.Response:
         self._refused.inc()
-        # A sender that is refused comes again and again; its first refusal says it all.
-        again = self._last_refusal == (refused.status, refused.reason)
-        self._last_refusal = (refused.status, refused.reason)
-        line = log.debug if again else log.warning
-        line("deployment_refused", status=refused.status, reason=refused.reason, sender=request.remote)
+        self._refusals.log(request, refused)
         return refusing(web.json_response({"error": refused.reason}, status=refused.status))
-
-
-async def _body(request: web.Request) -> bytes:
-    body = bytearray()
-    try:
-        async with asyncio.timeout(SLOWEST_BODY):
-            async for chunk in request.content.iter_any():
-                body += chunk
-                if len(body) > LARGEST_BODY:
-                    raise Refused(413, f"larger than {LARGEST_BODY} bytes")
-    except TimeoutError:
-        raise Refused(408, f"the body took longer than {SLOWEST_BODY:g} s") from None
-    except (web.RequestPayloadError, ConnectionError) as error:
-        raise Refused(400, f"the body broke off: {type(error).__name__}") from None
-    return bytes(body)

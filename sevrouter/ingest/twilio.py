@@ -5,7 +5,6 @@ Believes nobody who cannot sign it. What it means is found out from what is stor
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from aiohttp import web
 
 from sevrouter.engine.callback_address import CallbackAddress, routes
 from sevrouter.engine.ports import NotStoredError
+from sevrouter.ingest.body import Refusals, read_body
 from sevrouter.ingest.twilio_signature import HEADER, is_signed
 from sevrouter.ingest.webhook import Refused, refusing
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 VENDOR = "twilio"
-LARGEST_BODY = 64 * 1024  # bytes; theirs have two thousand
 MOST_FIELDS = 200
 # Seconds. They wait for fifteen, and somebody holds a telephone meanwhile.
 SLOWEST_BODY = 5.0
@@ -62,7 +61,7 @@ class TwilioCallbacks:
 
     def __init__(self, callbacks: Callbacks, *, public_url: str, callers: Mapping[str, TwilioCaller]) -> None:
         self._callbacks = callbacks
-        self._last_refusal: tuple[int, str] | None = None
+        self._refusals = Refusals(log.warning, log.debug, "callback_refused", vendor=VENDOR)
         self.use(callers, public_url=public_url)
 
     def use(self, callers: Mapping[str, TwilioCaller], *, public_url: str) -> None:
@@ -82,7 +81,7 @@ class TwilioCallbacks:
             document = await self._answer(request, dict(form), caller)
         except Refused as refused:
             return self._refuse(request, refused)
-        self._last_refusal = None
+        self._refusals.end()
         return web.Response(text=document, content_type="text/xml")
 
     def _authenticated(self, request: web.Request, form: list[tuple[str, str]]) -> TwilioCaller:
@@ -136,28 +135,14 @@ class TwilioCallbacks:
         return NOTED
 
     def _refuse(self, request: web.Request, refused: Refused) -> web.Response:
-        # A sender that is refused comes again and again; its first refusal says it all.
-        again = self._last_refusal == (refused.status, refused.reason)
-        self._last_refusal = (refused.status, refused.reason)
-        line = log.debug if again else log.warning
-        line("callback_refused", vendor=VENDOR, status=refused.status, reason=refused.reason, sender=request.remote)
+        self._refusals.log(request, refused)
         return refusing(web.Response(status=refused.status, text=refused.reason + "\n"))
 
 
 async def _form(request: web.Request) -> list[tuple[str, str]]:
     if request.method != "POST":
         raise Refused(405, "send it by POST")
-    body = bytearray()
-    try:
-        async with asyncio.timeout(SLOWEST_BODY):
-            async for chunk in request.content.iter_any():
-                body += chunk
-                if len(body) > LARGEST_BODY:
-                    raise Refused(413, f"larger than {LARGEST_BODY} bytes")
-    except TimeoutError:
-        raise Refused(408, f"the body took longer than {SLOWEST_BODY:g} s") from None
-    except (web.RequestPayloadError, ConnectionError) as error:
-        raise Refused(400, f"the body broke off: {type(error).__name__}") from None
+    body = await read_body(request, within=SLOWEST_BODY)
     if request.content_type != "application/x-www-form-urlencoded":
         raise Refused(415, "send a form")
     try:

@@ -12,6 +12,7 @@ import pytest
 
 from sevrouter.config import (
     AlertmanagerSettings,
+    AuthSettings,
     Configuration,
     ConsoleSettings,
     JiraSettings,
@@ -159,9 +160,10 @@ def test_the_integrations_are_what_is_written(whole: Configuration) -> None:
 def test_the_rest_is_what_is_written(whole: Configuration) -> None:
     assert whole.retention == timedelta(days=90)
     assert whole.webhook.max_body == 2**20
-    assert [token() for token in whole.webhook.bearer_tokens] == ["one", "two"]
-    assert whole.webhook.basic_username == "am"
-    assert [password() for password in whole.webhook.basic_passwords] == ["p"]
+    assert [token() for token in whole.webhook.auth.bearer_tokens] == ["one", "two"]
+    assert whole.webhook.auth.basic_username == "am"
+    assert [password() for password in whole.webhook.auth.basic_passwords] == ["p"]
+    assert whole.api == whole.webhook.auth
 
 
 def test_what_is_not_written_has_its_default(write: Write, smallest: str) -> None:
@@ -175,7 +177,7 @@ def test_what_is_not_written_has_its_default(write: Write, smallest: str) -> Non
     assert bare.routing.deployment_window == timedelta(minutes=30)
     assert bare.retention == timedelta(days=35)
     assert bare.webhook.max_body == 256 * 2**20
-    assert (bare.webhook.bearer_tokens, bare.webhook.basic_username, bare.webhook.basic_passwords) == ((), None, ())
+    assert (bare.webhook.auth, bare.api) == (AuthSettings(), AuthSettings())
     assert bare.store == SqliteSettings(bare.path.parent / "sevrouter.db")
     assert bare.alertmanagers == ()
     assert bare.reconcile == ReconcileSettings(every=timedelta(seconds=30), missed_after=timedelta(minutes=6))

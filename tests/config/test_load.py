@@ -225,7 +225,7 @@ def test_two_fields_may_name_one_file(write: Write, smallest: str) -> None:
     write("hunter2\n", "key")
     auth = "webhook: {auth: {bearer_token_files: [key], basic: {username: a, password_files: [key, key]}}}\n"
 
-    webhook = load(write(smallest + auth)).webhook
+    webhook = load(write(smallest + auth)).webhook.auth
 
     assert [secret() for secret in (*webhook.bearer_tokens, *webhook.basic_passwords)] == ["hunter2"] * 3
 

@@ -12,9 +12,11 @@ import aiohttp
 from aiohttp import web
 
 from sevrouter.app import Options, _listen
+from sevrouter.engine.acknowledging import Acknowledging
 from sevrouter.ingest.authentication import Credentials
 from sevrouter.ingest.deployments import PATH as DEPLOYMENTS
 from sevrouter.ingest.deployments import DeploymentsHandler
+from sevrouter.ingest.incidents import IncidentsHandler
 from sevrouter.ingest.webhook import WebhookHandler
 from tests.building import select
 from tests.engine.stage import PATIENCE, Stage
@@ -51,6 +53,12 @@ class Door:
         self.deployments = DeploymentsHandler(
             self.stage.deployments, self.stage.metrics, clock=self.stage.clock, admit=self.handler.admit
         )
+        acknowledging = Acknowledging(
+            store, lambda: self.stage.routing, clock=self.stage.clock, wake=self.stage.dispatcher.wake
+        )
+        self.incidents = IncidentsHandler(
+            acknowledging, credentials=Credentials(), is_draining=lambda: self.is_draining
+        )
         self.port = free_port()
         self._stack = AsyncExitStack()
         self._session: aiohttp.ClientSession | None = None
@@ -59,6 +67,7 @@ class Door:
         server = web.Application()
         server.router.add_route("*", "/webhook", self.handler.handle)
         self.deployments.add_to(server)
+        self.incidents.add_to(server)
         await _listen(self._stack, server, Options(host="127.0.0.1", port=self.port))
         self._session = await self._stack.enter_async_context(aiohttp.ClientSession())
         return self
@@ -98,6 +107,14 @@ class Door:
         async with self._session.post(
             url, data=data, headers={"Content-Type": "application/json", **headers}
         ) as answer:
+            return answer.status, await answer.json()
+
+    async def own(self, path: str, body: Any = b"", **headers: str) -> tuple[int, Any]:
+        """Say something of an incident; return the status and what was answered."""
+        assert self._session is not None
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        url = f"http://127.0.0.1:{self.port}/api/v1/incidents/{path}"
+        async with self._session.post(url, data=data, headers=headers) as answer:
             return answer.status, await answer.json()
 
     async def dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

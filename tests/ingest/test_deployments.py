@@ -9,10 +9,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from sevrouter.domain.lenient import Unreadable
-from sevrouter.ingest import deployments as deployments_module
+from sevrouter.ingest import body as body_module
 from sevrouter.ingest.authentication import Credentials
+from sevrouter.ingest.body import LARGEST_BODY
 from sevrouter.ingest.deployment_reports import read_reports
-from sevrouter.ingest.deployments import LARGEST_BODY, PATH
+from sevrouter.ingest.deployments import PATH
 from sevrouter.store.errors import StoreUnavailableError
 from sevrouter.store.tables import microseconds
 from tests.building import counts, select
@@ -205,7 +206,7 @@ async def test_what_is_not_plain_json_is_refused(door: Door, headers: dict[str, 
 
 
 async def test_a_body_that_never_ends_is_cut_off(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deployments_module, "SLOWEST_BODY", 0.05)
+    monkeypatch.setattr(body_module, "SLOWEST_BODY", 0.05)
     head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 60\r\n\r\n".encode()
     assert b" 408 " in await door.say(head + b'{"system"')
 

@@ -21,7 +21,8 @@ from twilio.request_validator import RequestValidator
 from sevrouter.domain.ringing import Rang, RingEnd, Script, Then
 from sevrouter.engine.ports import NotStoredError
 from sevrouter.ingest import twilio as twilio_module
-from sevrouter.ingest.twilio import LARGEST_BODY, TwilioCallbacks, TwilioCaller
+from sevrouter.ingest.body import LARGEST_BODY
+from sevrouter.ingest.twilio import TwilioCallbacks, TwilioCaller
 from sevrouter.ingest.twilio_signature import is_signed, signature
 from sevrouter.notifiers.http import open_transport
 from sevrouter.notifiers.twilio import Twilio
