@@ -23,14 +23,17 @@ from sevrouter.domain.delivery import CALL
 from sevrouter.engine.lane import Route
 from sevrouter.ingest.twilio import TwilioCaller
 from sevrouter.notifiers import apprise, console, jira, pagerduty, pagertree, pagertree_webhook, slack, webhook
+from sevrouter.notifiers.pagerduty_rest import PagerDutyRest
 from sevrouter.notifiers.twilio import Twilio
 from sevrouter.notifiers.twiml import Voice, twiml
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from sevrouter.engine.ack_polling import AckSource
     from sevrouter.engine.calling_ports import Phone
     from sevrouter.engine.ports import Clock
+    from sevrouter.notifiers.base import Secret
     from sevrouter.notifiers.http import Transports
 
 
@@ -80,6 +83,19 @@ class Routes:
             self._phones[name] = (settings, public_url, phone)
         return {name: phone for name, (_, _, phone) in self._phones.items()}
 
+    def ack_sources(self, configuration: Configuration) -> dict[str, AckSource]:
+        """Which paging services are asked who owns an incident, by name."""
+        sources: dict[str, AckSource] = {}
+        for name, settings in configuration.providers.items():
+            match settings:
+                case PagerDutySettings(api_url=url, api_token=token) if token is not None:
+                    sources[name] = PagerDutyRest(self._transports[f"{name} api"], url=url, api_token=token)
+                case PagerTreeSettings():
+                    sources[name] = self._pagertree(f"{name} api", settings)
+                case _:
+                    pass
+        return sources
+
     def _integration(self, name: str, settings: IntegrationSettings, configuration: Configuration) -> Route:
         teams = configuration.teams
         match settings:
@@ -111,12 +127,8 @@ class Routes:
                 return Route(printer, console.SCHEDULE)
             case PagerDutySettings(url=url, routing_key=key):
                 return Route(pagerduty.PagerDuty(transport, url=url, routing_key=key), pagerduty.SCHEDULE)
-            case PagerTreeSettings(url=url, api_token=token):
-                ids = pagertree.Destinations(
-                    teams=settings.teams, routers=settings.routers, account_users=settings.account_users
-                )
-                tree = pagertree.PagerTree(transport, api_token=token, destinations=ids, url=url)
-                return Route(tree, pagertree.SCHEDULE)
+            case PagerTreeSettings():
+                return Route(self._pagertree(name, settings), pagertree.SCHEDULE)
             case PagerTreeWebhookSettings(url=secret_url, token=webhook_token):
                 hook = pagertree_webhook.PagerTreeWebhook(transport, url=secret_url, token=webhook_token)
                 return Route(hook, pagertree.SCHEDULE)
@@ -136,6 +148,14 @@ class Routes:
                 raise AssertionError(name)
             case _:
                 assert_never(settings)
+
+    def _pagertree(self, name: str, settings: PagerTreeSettings) -> pagertree.PagerTree:
+        ids = pagertree.Destinations(
+            teams=settings.teams, routers=settings.routers, account_users=settings.account_users
+        )
+        return pagertree.PagerTree(
+            self._transports[name], api_token=settings.api_token, destinations=ids, url=settings.url
+        )
 
     def _twilio(self, name: str, settings: TwilioSettings, public_url: str | None) -> Phone:
         return Twilio(
@@ -158,6 +178,15 @@ def twilio_callers(providers: Mapping[str, CallSettings]) -> dict[str, TwilioCal
         name: TwilioCaller(auth_token=each.auth_token, render=partial(twiml, voice=_voice(each)))
         for name, each in providers.items()
         if isinstance(each, TwilioSettings)
+    }
+
+
+def pagerduty_receivers(providers: Mapping[str, CallSettings]) -> dict[str, Sequence[Secret]]:
+    """By what secrets PagerDuty's webhooks are believed, by the name of the provider."""
+    return {
+        name: each.webhook_secrets
+        for name, each in providers.items()
+        if isinstance(each, PagerDutySettings) and each.webhook_secrets
     }
 
 

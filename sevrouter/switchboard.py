@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from sevrouter.domain.delivery import CALL
 from sevrouter.domain.drill import NEVER
+from sevrouter.engine.ack_polling import AckPolling
+from sevrouter.engine.acknowledging import Acknowledging
 from sevrouter.engine.drilling import Drilling
 from sevrouter.engine.escalator import Escalator
 from sevrouter.engine.health import Health
@@ -13,8 +15,9 @@ from sevrouter.engine.ringer import Ringer
 from sevrouter.engine.schedules import Gap, Schedules
 from sevrouter.engine.settling import Settling
 from sevrouter.engine.talking import Talking
+from sevrouter.ingest.pagerduty import PagerDutyCallbacks
 from sevrouter.ingest.twilio import TwilioCallbacks
-from sevrouter.routes import Routes, twilio_callers
+from sevrouter.routes import Routes, pagerduty_receivers, twilio_callers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +70,9 @@ class Switchboard:
             rings=self._rings,
         )
         self._drilling = Drilling(store, routing, self._ringer, clock=clock)
+        acknowledging = Acknowledging(store, routing, clock=clock, wake=dispatcher.wake)
+        self._polling = AckPolling(store, routing, acknowledging, clock=clock)
+        self._pagerduty = PagerDutyCallbacks(acknowledging, receivers={})
         self._twilio = TwilioCallbacks(talking, public_url="", callers={})
         # A shadow calls nobody, so that nothing there has to turn.
         self.loops = (
@@ -77,6 +83,7 @@ class Switchboard:
                 self._ringer,
                 self._schedules,
                 self._drilling,
+                self._polling,
             )
         )
 
@@ -90,6 +97,8 @@ class Switchboard:
         # Nobody reaches us without a public address, and nobody is believed.
         believed = twilio_callers(configuration.providers) if configuration.public_url is not None else {}
         self._twilio.use(believed, public_url=configuration.public_url or "")
+        self._pagerduty.receivers = pagerduty_receivers(configuration.providers)
+        self._polling.sources = self._routes.ack_sources(configuration) if calls else {}
         self._drilling.plan = configuration.drills
         for loop in self.loops:
             loop.wake()
@@ -97,6 +106,7 @@ class Switchboard:
     def add_to(self, application: web.Application) -> None:
         """Add what phones' vendors call back."""
         self._twilio.add_to(application)
+        self._pagerduty.add_to(application)
 
     async def begin(self, *, alone: bool) -> None:
         """Read whom we know to be on call; `alone`: calls that are under way are those of a process that is gone."""

@@ -15,10 +15,13 @@ class ConsoleSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PagerDutySettings:
-    """Calls by PagerDuty's Events API v2."""
+    """Calls by PagerDuty's Events API v2. `webhook_secrets` sign what it tells us, it is asked with `api_token`."""
 
     url: str
     routing_key: Secret
+    webhook_secrets: tuple[Secret, ...] = ()
+    api_url: str = "https://api.pagerduty.com"
+    api_token: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

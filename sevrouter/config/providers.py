@@ -92,6 +92,26 @@ class PagerDuty(Provider):
     routing_key: InlineSecretText | None = Field(
         None, description="The key itself. Default: none. Only with `allow_inline_secrets`."
     )
+    webhook_secret_files: SecretFiles | None = Field(
+        None,
+        description="Files that hold a secret each that its webhooks (V3) are signed with, to hear who owns what. "
+        "Default: none; read again when they change.",
+    )
+    webhook_secrets: InlineSecrets | None = Field(
+        None, description="The secrets themselves. Default: none. Only with `allow_inline_secrets`."
+    )
+    api_url: Url = Field(
+        "https://api.pagerduty.com",
+        description="An address. Default: https://api.pagerduty.com. For the EU: https://api.eu.pagerduty.com.",
+    )
+    api_token_file: Text | None = Field(
+        None,
+        description="A file that holds a token that may read incidents, to ask who owns what, where webhooks do not "
+        "reach us. Default: none; read again when it changes.",
+    )
+    api_token: InlineSecretText | None = Field(
+        None, description="The token itself. Default: none. Only with `allow_inline_secrets`."
+    )
 
 
 class Twilio(Provider):
@@ -214,8 +234,13 @@ def call_settings(provider: AnyProvider, open_file: Callable[[str], Secret]) -> 
         case Console():
             return ConsoleSettings()
         case PagerDuty():
-            key = one_secret(provider.routing_key_file, provider.routing_key, open_file)
-            return PagerDutySettings(url=provider.url, routing_key=key)
+            return PagerDutySettings(
+                url=provider.url,
+                routing_key=one_secret(provider.routing_key_file, provider.routing_key, open_file),
+                webhook_secrets=secrets_of(provider.webhook_secret_files, provider.webhook_secrets, open_file),
+                api_url=provider.api_url,
+                api_token=_optional(provider.api_token_file, provider.api_token, open_file),
+            )
         case Twilio():
             return TwilioSettings(
                 url=provider.url,

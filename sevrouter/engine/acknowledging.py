@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from sevrouter.domain.routing import Routing
     from sevrouter.engine.ports import Clock, CurrentRouting, StorePort, TransactionPort
 
-_KEY = re.compile(r"sevrouter-(.+)-\d+", re.DOTALL)
+# A paging service may know it by more than one: what rings again there is another alert, its key after a slash.
+_KEY = re.compile(r"(sevrouter-(.+)-\d+)(?:/[^/]*)?", re.DOTALL)
 
 
 class Wish(enum.Enum):
@@ -77,8 +78,8 @@ def by_key(tx: TransactionPort, key: str) -> Incident | None:
     match = _KEY.fullmatch(key)
     if match is None:
         return None
-    found = tx.incidents.last_by_key([match[1]]).get(match[1])
-    return found if found is not None and incident_key(found) == key else None
+    found = tx.incidents.last_by_key([match[2]]).get(match[2])
+    return found if found is not None and incident_key(found) == match[1] else None
 
 
 class Acknowledging:

@@ -1,12 +1,14 @@
-"""The call, through PagerDuty's Events v2: a trigger rings, a resolve stops it.
+"""The call, through PagerDuty's Events v2: a trigger rings, an acknowledge or a resolve stops it.
 
-Knows their event and their limits. Must not know when to try again, or what was sent before: the same
-dedup key again is harmless while the alert is open.
+An alert that somebody owns never rings again, so what has to ring again opens another, and resolves those before. Which
+alerts are open is what our reference says: their dedup keys, the newest last. Knows their event and their limits. Must
+not know when to try again: the same event again is harmless.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -16,9 +18,11 @@ from sevrouter.domain.sev import Sev
 from sevrouter.domain.text import one_line
 from sevrouter.notifiers.answers import Answer, Meaning, Statuses, judge
 from sevrouter.notifiers.redaction import read_secret
-from sevrouter.notifiers.wording import DEPLOYED, facts, origin
+from sevrouter.notifiers.wording import DEPLOYED, bridge_of, facts, origin
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sevrouter.domain.delivery import Delivery, Notice, Outcome
     from sevrouter.notifiers.base import Secret
     from sevrouter.notifiers.http import Transport
@@ -52,8 +56,11 @@ SEVERITIES = {
 }
 
 
+TRIGGER, ACKNOWLEDGE, RESOLVE = "trigger", "acknowledge", "resolve"
+
+
 class PagerDuty:
-    """Triggers and resolves the alert of an incident."""
+    """Triggers, acknowledges and resolves the alerts of incidents."""
 
     def __init__(self, transport: Transport, *, routing_key: Secret, url: str = URL) -> None:
         self._transport = transport
@@ -61,27 +68,77 @@ class PagerDuty:
         self._url = f"{url.rstrip('/')}/v2/enqueue"
 
     async def deliver(self, delivery: Delivery) -> Outcome:
-        """Send one event."""
+        """Ring, or have it ring no more."""
         key = read_secret(self._routing_key)
         if not isinstance(key, str):
             return key
-        answer = await self._transport.post(self._url, body=event(delivery.notice, routing_key=key), secrets=(key,))
+        notice, known = delivery.notice, open_alerts(delivery)
+        match notice.kind:
+            case NoticeKind.RESOLVED:
+                return await self._settle(known, RESOLVE, key)
+            case NoticeKind.ACKNOWLEDGED:
+                owned = await self._settle(known[-1:], ACKNOWLEDGE, key)
+                return replace(owned, reference=" ".join(known)) if isinstance(owned, Delivered) else owned
+            case _:
+                return await self._ring(notice, known, key)
+
+    async def _ring(self, notice: Notice, known: Sequence[str], routing_key: str) -> Outcome:
+        own = own_key(notice, known)
+        outcome = await self._send(trigger(notice, dedup_key=own, routing_key=routing_key), routing_key)
+        if not isinstance(outcome, Delivered):
+            return outcome
+        # It rings, which nothing undoes: what cannot be resolved just now is resolved later, with it.
+        left = [each for each in known if each != own and not await self._resolves(each, routing_key)]
+        return Delivered(reference=" ".join([*left, own]), detail=outcome.detail)
+
+    async def _resolves(self, key: str, routing_key: str) -> bool:
+        return isinstance(await self._settle([key], RESOLVE, routing_key), Delivered)
+
+    async def _settle(self, keys: Sequence[str], action: str, routing_key: str) -> Outcome:
+        for key in keys:
+            outcome = await self._send({**_envelope(key, routing_key), "event_action": action}, routing_key)
+            if not isinstance(outcome, Delivered):
+                return outcome
+        return Delivered(reference=keys[-1])
+
+    async def _send(self, event: dict[str, object], routing_key: str) -> Outcome:
+        answer = await self._transport.post(self._url, body=event, secrets=(routing_key,))
         if not isinstance(answer, Answer):
             return answer
-        if answer.status == 202:
-            return Delivered(reference=delivery.notice.key, detail=answer.detail)
-        return judge(answer, STATUSES)
+        return Delivered(detail=answer.detail) if answer.status == 202 else judge(answer, STATUSES)
 
 
-def event(notice: Notice, *, routing_key: str) -> dict[str, object]:
-    """The event that tells of a notice, small enough to be taken."""
-    envelope: dict[str, object] = {"routing_key": routing_key, "dedup_key": notice.key}
-    if notice.kind is NoticeKind.RESOLVED:
-        return envelope | {"event_action": "resolve"}
-    whole = envelope | {
-        "event_action": "trigger",
+def open_alerts(delivery: Delivery) -> list[str]:
+    """The dedup keys of what may be open there for an incident, the newest last; never empty."""
+    return (delivery.reference or delivery.notice.key).split()
+
+
+def own_key(notice: Notice, known: Sequence[str]) -> str:
+    """The dedup key that a notice rings by: the same at each attempt, another one where what is open would not ring."""
+    match notice.kind:
+        case NoticeKind.OPENED | NoticeKind.REOPENED:
+            return notice.key
+        case NoticeKind.ACK_ENDED:
+            return f"{notice.key}/{int(notice.at.timestamp() * 1_000_000)}"
+        case NoticeKind.ROSE if notice.acknowledged_by is not None:
+            return f"{notice.key}/{int(notice.at.timestamp() * 1_000_000)}"
+        case _:
+            return known[-1]
+
+
+def _envelope(dedup_key: str, routing_key: str) -> dict[str, object]:
+    return {"routing_key": routing_key, "dedup_key": dedup_key}
+
+
+def trigger(notice: Notice, *, dedup_key: str, routing_key: str) -> dict[str, object]:
+    """The event that rings, small enough to be taken."""
+    links = [{"href": url, "text": name} for name, url in notice.links.items()]
+    if notice.bridge is not None:
+        links.append({"href": notice.bridge, "text": "Bridge"})
+    whole = _envelope(dedup_key, routing_key) | {
+        "event_action": TRIGGER,
         "client": "sevrouter",
-        "links": [{"href": url, "text": name} for name, url in notice.links.items()],
+        "links": links,
         "payload": _payload(notice),
     }
     return _fitted(whole)
@@ -107,6 +164,7 @@ def _payload(notice: Notice) -> dict[str, object]:
 def _details(notice: Notice) -> dict[str, object]:
     return {
         **facts(notice),
+        **({"Bridge": bridge} if (bridge := bridge_of(notice)) else {}),
         **({"Note": notice.note} if notice.note else {}),
         **({DEPLOYED: list(notice.deployments)} if notice.deployments else {}),
         "Why": list(notice.why),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from sevrouter.domain.backoff import Schedule
 from sevrouter.domain.delivery import Delivered, NoticeKind, OutcomeReason, Rejected, Retry
+from sevrouter.engine.ack_polling import NotAsked, Owned
 from sevrouter.notifiers.answers import Answer, judge, not_done
 from sevrouter.notifiers.pagertree_alerts import (
     STATUSES,
@@ -28,7 +29,10 @@ from sevrouter.notifiers.pagertree_alerts import (
 from sevrouter.notifiers.redaction import read_secret
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sevrouter.domain.delivery import Delivery, Notice, Outcome
+    from sevrouter.engine.ack_polling import OpenThere
     from sevrouter.notifiers.answers import Failure
     from sevrouter.notifiers.base import Secret
     from sevrouter.notifiers.http import Transport
@@ -87,15 +91,23 @@ class PagerTree:
             case _:
                 return await self._ring(alerts, delivery)
 
-    async def newest(self, key: str) -> Alert | Failure | None:
-        """The newest alert of an incident as it is now, to hear of who acknowledged it there; None where none is."""
+    async def owned(self, asked: Sequence[OpenThere]) -> Sequence[Owned] | NotAsked:
+        """Which of these incidents somebody owns there, or has ended, by their newest alerts."""
         token = read_secret(self._api_token)
         if not isinstance(token, str):
-            return token
-        found = await PagerTreeAlerts(self._transport, self._url, token).of_incident(key)
-        if not isinstance(found, list):
-            return not_done(found)
-        return found[0] if found else None
+            return NotAsked(token.detail)
+        alerts, owned = PagerTreeAlerts(self._transport, self._url, token), list[Owned]()
+        for each in asked:
+            found = await alerts.of_incident(each.key)
+            if not isinstance(found, list):
+                return NotAsked(f"{found.reason.value} {found.detail}".strip())
+            # They do not say who it was.
+            owned += [
+                Owned(each.key, "somebody at PagerTree", at, is_over=alert.status == "resolved")
+                for alert in found[:1]
+                if (at := _owned_at(alert)) is not None
+            ]
+        return owned
 
     async def _ring(self, alerts: PagerTreeAlerts, delivery: Delivery) -> Outcome:
         notice, name = delivery.notice, own_id(delivery)
@@ -126,6 +138,16 @@ class PagerTree:
             "meta": incident_facts(notice),
             **self._destinations.lists,
         }
+
+
+def _owned_at(alert: Alert) -> datetime | None:
+    match alert.status:
+        case "acknowledged":
+            return alert.acknowledged_at
+        case "resolved":
+            return alert.resolved_at
+        case _:
+            return None
 
 
 def own_id(delivery: Delivery) -> str:

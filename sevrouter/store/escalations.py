@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 from sqlalchemy import func, select
 
-from sevrouter.domain.escalation import Escalation
+from sevrouter.domain.escalation import Escalation, EscalationState
 from sevrouter.store.errors import ConflictError
 from sevrouter.store.rows import Rows, select_in
 from sevrouter.store.tables import escalations, microseconds
@@ -36,6 +36,8 @@ _next = select(escalations.c.due_at).where(escalations.c.due_at.is_not(None)).or
 # Each incident in this state has run out of people at least once since it was begun, and has not been owned since.
 _unanswered = select(func.count()).where(escalations.c.run_out > 0)
 
+_UNOWNED = (EscalationState.RINGING.value, EscalationState.PAUSED.value)
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Escalation).decode
 
@@ -59,6 +61,14 @@ class Escalations:
         """Those whose time has come, the longest first; not those that another replica holds."""
         statement = _due.where(escalations.c.due_at <= now).limit(most).with_for_update(skip_locked=True)
         return [_read(*row) for row in self._connection.execute(statement)]
+
+    def paged(self, provider: str, *, after: int, most: int) -> list[Escalation]:
+        """Those, from one incident on, that a paging service was told of and that nobody owns yet."""
+        named = escalations.c.standing.contains(f'"{provider}"', autoescape=True)
+        ringing = escalations.c.state.in_(_UNOWNED), escalations.c.incident_id > after, named
+        statement = select(escalations.c.standing, escalations.c.version).where(*ringing)
+        rows = self._connection.execute(statement.order_by(escalations.c.incident_id).limit(most))
+        return [each for each in (_read(*row) for row in rows) if provider in each.paged]
 
     def next_due_at(self) -> datetime | None:
         """When the next one's time comes."""

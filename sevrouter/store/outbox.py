@@ -62,7 +62,10 @@ _BEGIN = (
     " WHERE id = ? AND state = 'pending'"
 )
 _RELEASE = f"UPDATE deliveries SET state = ?, lease = ?, lease_until = ?, attempts = attempts - 1 {_OURS}"  # noqa: S608
-_REFER = "INSERT INTO delivery_references (incident_id, integration, reference) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_REFER = (
+    "INSERT INTO delivery_references (incident_id, integration, reference) VALUES (?, ?, ?)"
+    " ON CONFLICT (incident_id, integration) DO UPDATE SET reference = excluded.reference"
+)
 # Where replicas tell one another, by PostgreSQL's NOTIFY, which integrations have something to deliver.
 CHANNEL = "sevrouter_outbox"
 _PENDING = DeliveryState.PENDING.value
@@ -223,8 +226,15 @@ class Outbox:
         return execute(self._bare, numbered(statement, self._bare), values)
 
     def refer(self, delivery: Delivery, reference: str) -> None:
-        """Remember what the integration calls this incident; the first name stays."""
+        """Remember what the integration calls this incident by now."""
         self._run(_REFER, (delivery.notice.incident_id, delivery.integration, reference))
+
+    def references(self, integration: str, incident_ids: Collection[int]) -> dict[int, str]:
+        """What the integration calls these incidents, where it was told of them."""
+        names = delivery_references.c
+        chosen = names.integration == integration, names.incident_id.in_(sorted(incident_ids))
+        rows = self._connection.execute(select(names.incident_id, names.reference).where(*chosen))
+        return {row.incident_id: row.reference for row in rows}
 
     def expired_leases(self, now: datetime | None, *, most: int) -> list[Delivery]:
         """Deliveries being sent by somebody whose lease ran out; with None, by anybody."""

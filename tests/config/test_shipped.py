@@ -36,6 +36,7 @@ NOT_SHOWN = {
     "routing_key",
     "auth_token",
     "api_token",
+    "webhook_secrets",
     "integration_url",
     "integration_token",
     "secrets",

@@ -59,6 +59,8 @@ class Door:
         self.incidents = IncidentsHandler(
             acknowledging, credentials=Credentials(), is_draining=lambda: self.is_draining
         )
+        # More that is served, by whoever needs it.
+        self.more: list[Any] = []
         self.port = free_port()
         self._stack = AsyncExitStack()
         self._session: aiohttp.ClientSession | None = None
@@ -67,7 +69,8 @@ class Door:
         server = web.Application()
         server.router.add_route("*", "/webhook", self.handler.handle)
         self.deployments.add_to(server)
-        self.incidents.add_to(server)
+        for each in (self.incidents, *self.more):
+            each.add_to(server)
         await _listen(self._stack, server, Options(host="127.0.0.1", port=self.port))
         self._session = await self._stack.enter_async_context(aiohttp.ClientSession())
         return self

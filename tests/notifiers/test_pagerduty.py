@@ -9,14 +9,20 @@ import pytest
 
 from sevrouter.domain.delivery import Delivered, NoticeKind, OutcomeReason, Rejected, Retry, Unknown
 from sevrouter.domain.sev import Sev
-from sevrouter.notifiers.pagerduty import LARGEST_EVENT, SCHEDULE, PagerDuty, event
+from sevrouter.notifiers.pagerduty import LARGEST_EVENT, SCHEDULE, PagerDuty, trigger
 from tests.notifiers.notices import HINT, a_delivery, a_notice
 from tests.standins import pagerduty as standin
 
 if TYPE_CHECKING:
+    from sevrouter.domain.delivery import Notice
     from sevrouter.notifiers.http import Transport
 
 KEY = a_notice().key
+
+
+def trigger_of(notice: Notice, *, routing_key: str) -> dict[str, object]:
+    """The event that opens an alert."""
+    return trigger(notice, dedup_key=notice.key, routing_key=routing_key)
 
 
 @pytest.fixture
@@ -119,6 +125,68 @@ async def test_a_reopened_incident_rings_again(notifier: PagerDuty, pagerduty: s
     await pagerduty.expect_call()
 
 
+async def test_what_somebody_owns_elsewhere_rings_no_more(notifier: PagerDuty, pagerduty: standin.PagerDuty) -> None:
+    await notifier.deliver(a_delivery())
+    await pagerduty.expect_call()
+    for _ in range(2):
+        outcome = await notifier.deliver(a_delivery(NoticeKind.ACKNOWLEDGED, reference=KEY))
+        assert isinstance(outcome, Delivered)
+        assert outcome.reference == KEY
+    await pagerduty.expect_acknowledge(KEY)
+
+
+@pytest.mark.parametrize(
+    ("kind", "acknowledged_by"), [(NoticeKind.ACK_ENDED, None), (NoticeKind.ROSE, "ana")], ids=["time ran out", "rose"]
+)
+async def test_what_was_owned_rings_by_another_alert_and_the_old_one_is_over(
+    notifier: PagerDuty, pagerduty: standin.PagerDuty, kind: NoticeKind, acknowledged_by: str | None
+) -> None:
+    await notifier.deliver(a_delivery())
+    await pagerduty.expect_call()
+    await notifier.deliver(a_delivery(NoticeKind.ACKNOWLEDGED, reference=KEY))
+    await pagerduty.expect_acknowledge(KEY)
+    again = a_delivery(kind, reference=KEY, acknowledged_by=acknowledged_by, sev=Sev.SEV_1)
+    outcome = await notifier.deliver(again)
+    assert isinstance(outcome, Delivered)
+    call = await pagerduty.expect_call()
+    assert call.dedup_key == outcome.reference
+    assert call.dedup_key.startswith(f"{KEY}/")
+    await pagerduty.expect_resolve(KEY)
+    # The same again, because nobody knows whether it was done, rings nobody.
+    assert await notifier.deliver(again) == outcome
+    await notifier.deliver(a_delivery(NoticeKind.ACKNOWLEDGED, reference=outcome.reference))
+    await pagerduty.expect_acknowledge(call.dedup_key)
+    await notifier.deliver(a_delivery(NoticeKind.RESOLVED, reference=outcome.reference))
+    await pagerduty.expect_resolve(call.dedup_key)
+    assert pagerduty.open_alerts == {}
+
+
+async def test_what_cannot_be_resolved_yet_is_resolved_with_what_rings_instead(
+    notifier: PagerDuty, pagerduty: standin.PagerDuty
+) -> None:
+    await notifier.deliver(a_delivery())
+    await pagerduty.expect_call()
+    pagerduty.per_minute = 2
+    outcome = await notifier.deliver(a_delivery(NoticeKind.ACK_ENDED, reference=KEY))
+    assert isinstance(outcome, Delivered)
+    assert outcome.reference is not None
+    call = await pagerduty.expect_call()
+    assert outcome.reference == f"{KEY} {call.dedup_key}"
+    pagerduty.a_minute_passes()
+    await notifier.deliver(a_delivery(NoticeKind.RESOLVED, reference=outcome.reference))
+    await pagerduty.expect_resolve(KEY)
+    await pagerduty.expect_resolve(call.dedup_key)
+
+
+async def test_the_bridge_is_a_link_and_a_detail(notifier: PagerDuty, pagerduty: standin.PagerDuty) -> None:
+    await notifier.deliver(a_delivery(bridge="https://meet.example.com/1", bridge_dial="+49301,,7#"))
+    call = await pagerduty.expect_call()
+    assert {"href": "https://meet.example.com/1", "text": "Bridge"} in call.links
+    details = call.payload["custom_details"]
+    assert isinstance(details, dict)
+    assert details["Bridge"] == "https://meet.example.com/1 or dial +49301,,7#"
+
+
 async def test_the_same_again_after_a_lost_answer_rings_once(notifier: PagerDuty, pagerduty: standin.PagerDuty) -> None:
     pagerduty.lose_answer()
     assert isinstance(await notifier.deliver(a_delivery()), Unknown)
@@ -148,7 +216,7 @@ async def test_a_wrong_key_is_said_in_their_words(pagerduty: standin.PagerDuty, 
 
 def test_an_event_that_fits_is_not_cut() -> None:
     notice = a_notice(description="x" * 8_000, labels={f"l{number}": "v" * 300 for number in range(30)})
-    payload = event(notice, routing_key="r")["payload"]
+    payload = trigger_of(notice, routing_key="r")["payload"]
     assert isinstance(payload, dict)
     assert payload["custom_details"]["Labels"] == notice.labels
     assert payload["custom_details"]["Description"] == notice.description
@@ -163,7 +231,7 @@ def test_an_event_that_fits_is_not_cut() -> None:
     ],
 )
 def test_an_event_that_is_too_large_loses_what_is_needed_least(field: str, value: Any, kept: set[str]) -> None:
-    whole = event(a_notice(**{field: value}), routing_key="r")
+    whole = trigger_of(a_notice(**{field: value}), routing_key="r")
     assert len(json.dumps(whole)) <= LARGEST_EVENT
     payload = whole["payload"]
     assert isinstance(payload, dict)
@@ -173,7 +241,7 @@ def test_an_event_that_is_too_large_loses_what_is_needed_least(field: str, value
 
 
 def test_the_longest_title_is_cut_to_their_limit() -> None:
-    payload = event(a_notice(title="é" * 5_000), routing_key="r")["payload"]
+    payload = trigger_of(a_notice(title="é" * 5_000), routing_key="r")["payload"]
     assert isinstance(payload, dict)
     assert len(payload["summary"]) == 1_024
     assert payload["summary"].endswith("…")
@@ -181,13 +249,13 @@ def test_the_longest_title_is_cut_to_their_limit() -> None:
 
 def test_nothing_in_an_alert_chooses_the_key_the_action_or_the_address() -> None:
     labels = {"routing_key": "evil", "event_action": "resolve", "dedup_key": "evil", "url": "http://evil.example"}
-    whole = event(a_notice(labels=labels, description="http://evil.example"), routing_key="right")
+    whole = trigger_of(a_notice(labels=labels, description="http://evil.example"), routing_key="right")
     assert (whole["routing_key"], whole["event_action"], whole["dedup_key"]) == ("right", "trigger", KEY)
     assert "evil" not in json.dumps(whole["links"])
 
 
 def test_the_same_notice_is_the_same_event() -> None:
-    assert event(a_notice(), routing_key="r") == event(a_notice(), routing_key="r")
+    assert trigger_of(a_notice(), routing_key="r") == trigger_of(a_notice(), routing_key="r")
 
 
 def test_a_call_is_tried_at_least_twice_a_minute() -> None:

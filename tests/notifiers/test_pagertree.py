@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sevrouter.domain.delivery import Delivered, Delivery, NoticeKind, OutcomeReason, Rejected, Retry, Unknown
 from sevrouter.domain.sev import Sev
+from sevrouter.engine.ack_polling import NotAsked, OpenThere
 from sevrouter.notifiers.pagertree import SCHEDULE, Destinations, PagerTree
 from tests.notifiers.notices import NOW, a_delivery, a_notice
 from tests.standins import pagertree as standin
@@ -236,17 +237,20 @@ async def test_their_words_are_told(notifier: PagerTree, pagertree: standin.Page
 
 
 async def test_who_asks_hears_how_the_newest_alert_stands(notifier: PagerTree, pagertree: standin.PagerTree) -> None:
-    assert await notifier.newest(KEY) is None
+    asked = [OpenThere(KEY, "", datetime(2026, 1, 1, tzinfo=UTC))]
+    assert await notifier.owned(asked) == []
     await notifier.deliver(a_delivery())
     await notifier.deliver(rose())
     pagertree.effects.clear()
+    pagertree.by_own_id(KEY).status = "acknowledged"
+    assert await notifier.owned(asked) == []
     pagertree.by_own_id(ROSE).status = "acknowledged"
-    newest = await notifier.newest(KEY)
-    assert newest is not None
-    assert not isinstance(newest, Retry | Unknown | Rejected)
-    assert (newest.own_id, newest.status, newest.acknowledged_at is not None) == (ROSE, "acknowledged", True)
+    found = await notifier.owned(asked)
+    assert not isinstance(found, NotAsked)
+    (owned,) = found
+    assert (owned.key, owned.by, owned.is_over) == (KEY, "somebody at PagerTree", False)
     pagertree.fail_next(500)
-    assert isinstance(await notifier.newest(KEY), Retry)
+    assert await notifier.owned(asked) == NotAsked("server_error answered 500")
 
 
 def test_a_call_is_tried_at_least_twice_a_minute() -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["twilio"]
 
+SECRET = "a-webhook-secret-of-the-tests"
 ANA, BEN = "+49301111111", "+49302222222"
 PEOPLE = {"ana": {"phone": ANA}, "ben": {"phone": BEN}, "eve": {}}
 ROTATION = {
@@ -41,6 +42,7 @@ POLICY = {
 def calls(team: Team, twilio: Twilio, public_url: str | None, **changes: Any) -> None:
     """Have the team call by a policy: through Twilio first, and through PagerDuty where that cannot."""
     (team.folder / "twilio").write_text(AUTH_TOKEN + "\n")
+    (team.folder / "pagerduty-webhooks").write_text(SECRET + "\n")
     services = {name: each for name, each in team.settings()["integrations"].items() if name != "call"}
     settings = {
         "people": PEOPLE,
@@ -59,7 +61,12 @@ def calls(team: Team, twilio: Twilio, public_url: str | None, **changes: Any) ->
                     "auth_token_file": "twilio",
                     "caller": CALLER,
                 },
-                {"type": "pagerduty", "url": team.vendors.pagerduty.url, "routing_key_file": "pagerduty"},
+                {
+                    "type": "pagerduty",
+                    "url": team.vendors.pagerduty.url,
+                    "routing_key_file": "pagerduty",
+                    "webhook_secret_files": ["pagerduty-webhooks"],
+                },
             ]
         },
     }
@@ -190,8 +197,15 @@ async def test_where_twilio_is_down_pagerduty_is_told(process: Sevrouter, team: 
     await twilio.go_down()
     async with process as sevrouter:
         assert (await sevrouter.post(one(critical()))).status == 200
-        await team.vendors.slack.expect_message("SEV-2", channel="C0PAY")
-        await team.vendors.pagerduty.expect_call("SEV-2.*checkout", severity="critical", within=60)
+        message = await team.vendors.slack.expect_message("SEV-2", channel="C0PAY")
+        call = await team.vendors.pagerduty.expect_call("SEV-2.*checkout", severity="critical", within=60)
         await sevrouter.wait_for_log("delivered", integration="pagerduty")
+        # Who owns it there owns it here, which is told on Slack, and not there again.
+        team.vendors.pagerduty.subscriptions = [(f"{sevrouter.url}/callbacks/pagerduty/pagerduty", SECRET)]
+        assert await team.vendors.pagerduty.acknowledge(call.dedup_key) == [200]
+        await team.vendors.slack.expect_reply(message, r"acknowledged by Ana Example \(pagerduty\)")
+        assert (await sevrouter.post(one(critical(status="resolved")))).status == 200
+        await team.vendors.pagerduty.expect_resolve(call.dedup_key)
+        await team.vendors.slack.expect_reply(message, "resolved")
         metrics = await sevrouter.metrics()
         assert metrics.metric("sevrouter_deliveries_total", integration="pagerduty", outcome="delivered") == 1

@@ -204,6 +204,7 @@ async def test_each_loop_has_to_turn(team: Team, monitor: Monitor) -> None:
     async with Stuck(team.config, directory=team.folder / "run") as stuck:
         withheld = await stuck.wait_for_log("heartbeat_out_withheld")
     assert withheld["stuck"] == [
+        "ack_polling",
         "drills",
         "escalator",
         "hearing",

@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from tests.standins.hook import AppriseTarget, Hook
 from tests.standins.jira import Jira
-from tests.standins.pagerduty import PagerDuty
+from tests.standins.pagerduty import PagerDuty, PagerDutyApi
 from tests.standins.pagertree import PagerTree
 from tests.standins.slack import Slack
 from tests.standins.twilio import Twilio
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 async def pagerduty() -> AsyncIterator[PagerDuty]:
     """One PagerDuty account."""
     async with PagerDuty() as vendor:
+        yield vendor
+        vendor.assert_nothing_unexpected()
+
+
+@pytest_asyncio.fixture
+async def pagerduty_api(pagerduty: PagerDuty) -> AsyncIterator[PagerDutyApi]:
+    """The REST API of that account."""
+    async with PagerDutyApi(pagerduty) as vendor:
         yield vendor
         vendor.assert_nothing_unexpected()
 

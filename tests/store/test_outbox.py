@@ -237,13 +237,14 @@ async def test_siblings_are_of_the_same_incident_and_integration(store: SqliteSt
     assert await store.read(lambda tx: tx.outbox.siblings("slack", set())) == {}
 
 
-async def test_a_reference_is_remembered_and_the_first_stays(store: SqliteStore) -> None:
+async def test_the_last_reference_is_remembered(store: SqliteStore) -> None:
     await filled(store, new(), new(integration="jira"))
     (head,) = await heads(store)
     for reference in ("first", "second"):
         await store.write(lambda tx, reference=reference: tx.outbox.refer(head, reference))  # type: ignore[misc]
-    assert [each.reference for each in await heads(store)] == ["first"]
+    assert [each.reference for each in await heads(store)] == ["second"]
     assert [each.reference for each in await heads(store, integration="jira")] == [None], "it is another's name"
+    assert await store.read(lambda tx: tx.outbox.references("slack", [1, 2])) == {1: "second"}
 
 
 async def test_dead_letters_are_listed_the_last_first(store: SqliteStore) -> None:
