@@ -60,13 +60,14 @@ async def _ready(call: Call) -> tuple[int, int]:
 
 
 async def _room(call: Call, most: int) -> None:
-    while call.audio.info().tx_buffered > most:
+    while True:
+        # Nothing tells when a sample has left, so it is asked for.
+        if call.audio.info().tx_buffered <= most:
+            return
         await asyncio.sleep(LOOK_EVERY)
 
 
-async def connect(
-    agent: UserAgent, call: Call, address: str, digits: str, *, connected: Callable[[], None]
-) -> str:
+async def connect(agent: UserAgent, call: Call, address: str, digits: str, *, connected: Callable[[], None]) -> str:
     """Call another address, press these digits there, and let the two hear each other until one hangs up.
 
     Gives why it is over. Most trunks refuse to transfer a call, and none presses keys for a call that was transferred:
@@ -78,19 +79,18 @@ async def connect(
         other = await agent.dial(address)
     except (BaresipError, ValueError) as error:
         return str(error)
+    relay: list[asyncio.Task[None]] = []
     try:
         await other.wait_established(BRIDGE_WITHIN)
         connected()
-        async with asyncio.TaskGroup() as tasks:
-            heard = tasks.create_task(_pass_on(other, call))
-            spoken = tasks.create_task(_pass_on(call, other))
-            await _press(other, digits)
-            await asyncio.wait((heard, spoken), return_when=asyncio.FIRST_COMPLETED)
-            heard.cancel()
-            spoken.cancel()
-    except* BaresipError as errors:
-        return str(errors.exceptions[0])
+        relay = [asyncio.create_task(_pass_on(*way)) for way in ((other, call), (call, other))]
+        await _press(other, digits)
+        await asyncio.wait(relay, return_when=asyncio.FIRST_COMPLETED)
+    except BaresipError as error:
+        return str(error)
     finally:
+        for each in relay:
+            each.cancel()
         with contextlib.suppress(BaresipError):
             await other.hangup()
     return "it has ended"

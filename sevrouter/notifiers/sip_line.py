@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import sys
 from typing import TYPE_CHECKING, assert_never
@@ -46,9 +47,12 @@ if TYPE_CHECKING:
 SETTLE = 0.6
 # How long the other side may take to agree that it is over.
 ENDED_WITHIN = 3.0
+# The log comes by another way than the events, and may be a little later.
+HEEDED_WITHIN = 0.05
 # Bytes of an order's line.
 LONGEST_LINE = 65_536
 
+_STATUS = re.compile(r"[3-6]\d\d\b")
 # Telephone quality, which everybody understands.
 CODECS = ("pcmu", "pcma")
 
@@ -63,8 +67,7 @@ class Line:
         self._call: Call | None = None
         self._playing: asyncio.Task[None] | None = None
         self._answered = asyncio.Event()
-        self._status: int | None = None
-        self._cause: int | None = None
+        self._causes: dict[int, int] = {}
         self.over = asyncio.Event()
 
     async def place(self, agent: UserAgent) -> None:
@@ -80,9 +83,8 @@ class Line:
         match event.event.name:
             case "CALL_ESTABLISHED":
                 self._answered.set()
-            case "CALL_CLOSED" if not self.over.is_set():
-                self._tell(Over(self._status, event.text or "", self._cause))
-                self.over.set()
+            case "CALL_CLOSED":
+                asyncio.get_running_loop().call_later(HEEDED_WITHIN, self._end, event.text or "")
 
     def heed(self, heeded: Heeded) -> None:
         """A message of the call that the server or we have sent."""
@@ -92,8 +94,14 @@ class Line:
             self._tell(Sent())
         elif heeded.status < 200:
             self._tell(Heard(heeded.status, heeded.call_id))
-        elif heeded.status >= 300:
-            self._status, self._cause = heeded.status, heeded.cause
+        elif heeded.cause is not None:
+            self._causes[heeded.status] = heeded.cause
+
+    def _end(self, text: str) -> None:
+        status = _STATUS.match(text) if not self._answered.is_set() else None
+        word = int(status[0]) if status is not None else None
+        self._tell(Over(word, text, self._causes.get(word or 0)))
+        self.over.set()
 
     def _on_digit(self, digit: DigitEvent) -> None:
         self._tell(Pressed(digit.digit))

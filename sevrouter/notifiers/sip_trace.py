@@ -6,6 +6,7 @@ and the reason that a telephone network gave. Must not keep or show a message: i
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from dataclasses import dataclass
@@ -55,19 +56,20 @@ def read(text: str) -> Heeded | None:
 
 
 def heed(handle: Callable[[Heeded], None]) -> None:
-    """Hand on each message from now on, in the loop that runs."""
+    """Hand on each message from now on, in the loop that runs: the library writes its log in a thread of its own."""
     logger = logging.getLogger(LOGGER)
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
-    logger.addHandler(_Handler(handle))
+    logger.addHandler(_Handler(handle, asyncio.get_running_loop()))
 
 
 class _Handler(logging.Handler):
-    def __init__(self, handle: Callable[[Heeded], None]) -> None:
+    def __init__(self, handle: Callable[[Heeded], None], loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
         self._handle = handle
+        self._loop = loop
 
     def emit(self, record: logging.LogRecord) -> None:
         heeded = read(record.getMessage())
         if heeded is not None:
-            self._handle(heeded)
+            self._loop.call_soon_threadsafe(self._handle, heeded)

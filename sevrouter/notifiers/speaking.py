@@ -41,9 +41,7 @@ class Speech:
     Without one it is espeak-ng, in `language`. What was said last is remembered.
     """
 
-    def __init__(
-        self, command: Sequence[str] = (), *, language: str = "en", within: float = SPOKEN_WITHIN
-    ) -> None:
+    def __init__(self, command: Sequence[str] = (), *, language: str = "en", within: float = SPOKEN_WITHIN) -> None:
         # A little slower than it speaks by default: this is a telephone, and it is 3 a.m.
         self._command = tuple(command) or ("espeak-ng", "--stdin", "--stdout", "-s", "155", "-v", language)
         self._within = within
@@ -79,7 +77,9 @@ class Speech:
         finally:
             await _end(process)
         if process.returncode:
-            raise SpeechError(f"{name} ended with {process.returncode}: {one_line(complaint.decode(errors='replace'), 200)}")
+            raise SpeechError(
+                f"{name} ended with {process.returncode}: {one_line(complaint.decode(errors='replace'), 200)}"
+            )
         if len(data) > LONGEST_WAV:
             raise SpeechError(f"{name} spoke for too long")
         try:
