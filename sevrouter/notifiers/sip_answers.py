@@ -61,16 +61,22 @@ def judge(over: Over, *, has_rung: bool, heard: bool) -> Rang | Retry | Rejected
     if over.status is None:
         # A server that had taken it, and was lost, may still be ringing.
         return Rang(RingEnd.LOST, detail) if heard else Retry(OutcomeReason.UNREACHABLE, detail)
-    if over.status in _UNAUTHORISED:
+    return _refused(over.status, detail)
+
+
+def _refused(status: int, detail: str) -> Rang | Retry | Rejected:
+    if status in _UNAUTHORISED:
         return Rejected(OutcomeReason.UNAUTHORISED, detail)
-    if over.status == 429:
-        return Retry(OutcomeReason.RATE_LIMITED, detail)
-    if over.status // 100 == 3:
-        # Whoever forwards their phone to elsewhere is not followed there: nobody has said that it is theirs.
-        return Rang(RingEnd.NO_ANSWER, f"forwarded: {detail}")
-    if over.status // 100 == 5:
-        return Retry(OutcomeReason.SERVER_ERROR, detail)
-    return Rejected(OutcomeReason.REFUSED, detail)
+    match status // 100:
+        case 3:
+            # Whoever forwards their phone to elsewhere is not followed there: nobody has said that it is theirs.
+            return Rang(RingEnd.NO_ANSWER, f"forwarded: {detail}")
+        case 5:
+            return Retry(OutcomeReason.SERVER_ERROR, detail)
+        case _ if status == 429:
+            return Retry(OutcomeReason.RATE_LIMITED, detail)
+        case _:
+            return Rejected(OutcomeReason.REFUSED, detail)
 
 
 def _detail(over: Over) -> str:

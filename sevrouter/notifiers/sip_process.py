@@ -15,6 +15,8 @@ from sevrouter.notifiers.sip_words import encoded, read_news
 if TYPE_CHECKING:
     from sevrouter.notifiers.sip_words import News, Order
 
+# Where this package lies, so that the process takes the same one.
+_ROOT = str(Path(sevrouter.__file__).resolve().parents[1])
 MODULE = "sevrouter.notifiers.sip_line"
 # Seconds, for it to end the call once nobody gives it orders any more.
 GONE_WITHIN = 5.0
@@ -54,8 +56,7 @@ class ProcessLine:
     @classmethod
     async def start(cls) -> ProcessLine:
         """Start one. Raises LineError."""
-        root = str(Path(sevrouter.__file__).resolve().parents[1])
-        paths = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+        paths = os.pathsep.join(filter(None, (_ROOT, os.environ.get("PYTHONPATH"))))
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", "-m", MODULE,

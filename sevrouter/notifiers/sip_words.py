@@ -32,6 +32,10 @@ class Dial(Struct, frozen=True, tag="dial", kw_only=True):
     interface: str | None = None
     authorities: str | None = None
 
+    def __repr__(self) -> str:
+        # Without the password, wherever it ends up.
+        return f"Dial(server={self.server!r}, number={self.number!r})"
+
 
 class Say(Struct, frozen=True, tag="say"):
     """Say what follows: `size` bytes of 16-bit mono samples, `rate` of them a second. What is being said stops."""
