@@ -20,6 +20,8 @@ PIECE = 0.1
 # As much is given ahead as a busy machine may pause for, and no more: a key stops it at once.
 AHEAD = 0.4
 LOOK_EVERY = 0.02
+# What has left is heard a little later.
+TAIL = 0.3
 MEDIA_WITHIN = 5.0
 # How long the bridge may take to answer, and what a comma in its dial string waits.
 BRIDGE_WITHIN = 40.0
@@ -39,6 +41,7 @@ async def play(call: Call, sound: Sound) -> None:
                     await _room(call, round(rate * AHEAD) * 2 * channels)
                     left = left[call.audio.write(left) :]
         await _room(call, 0)
+        await asyncio.sleep(TAIL)
     except (AudioNotActive, TimeoutError):
         return
     finally:

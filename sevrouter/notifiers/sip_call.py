@@ -186,17 +186,14 @@ class CallBySip:
 
     async def _talk(self, event: Answered | Pressed | Said | Connected | NotConnected | _Signal) -> None:
         match event:
-            case Answered():
-                if self._stage in _BEFORE_ANSWER:
-                    self._answer()
-                    await self._speak(await self._conversation.script())
-            case Pressed(key):
-                if self._stage is not _Stage.CONNECTED:
-                    self._answer()
-                    await self._speak(await self._conversation.pressed(key))
-            case Said(number):
-                if number == self._number and self._stage is _Stage.SPEAKING:
-                    await self._on_said()
+            case Answered() if self._stage in _BEFORE_ANSWER:
+                self._answer()
+                await self._speak(await self._conversation.script())
+            case Pressed(key) if self._stage is not _Stage.CONNECTED:
+                self._answer()
+                await self._speak(await self._conversation.pressed(key))
+            case Said(number) if number == self._number and self._stage is _Stage.SPEAKING:
+                await self._on_said()
             case Connected():
                 self._stage = _Stage.CONNECTED
                 self._late_at = self._over_at = float("inf")
@@ -206,10 +203,8 @@ class CallBySip:
                 await self._stop()
             case _Signal.LATE:
                 await self._on_late()
-            case _Signal.GONE:
-                pass
             case _:
-                assert_never(event)
+                pass  # It was answered already, or something else is said by now.
 
     def _answer(self) -> None:
         if not self._is_answered:
@@ -237,7 +232,7 @@ class CallBySip:
             sound = await self._speech.speak(script.text)
         except SpeechError as error:
             # Better what was right a moment ago than silence.
-            log.error("speech_failed", error=str(error))
+            log.warning("speech_failed", error=str(error))
             return self._spare
         if script.then is Then.LISTEN:
             self._spare = sound

@@ -35,6 +35,11 @@ class Speaks(Protocol):
         ...
 
 
+def espeak(language: str = "en", program: str = "espeak-ng") -> tuple[str, ...]:
+    """espeak-ng's command; a little slower than it speaks by default, for this is a telephone, and it is 3 a.m."""
+    return (program, "--stdin", "--stdout", "-s", "155", "-v", language)
+
+
 class Speech:
     """`command` reads text from its standard input and writes a WAV file to its standard output.
 
@@ -42,8 +47,7 @@ class Speech:
     """
 
     def __init__(self, command: Sequence[str] = (), *, language: str = "en", within: float = SPOKEN_WITHIN) -> None:
-        # A little slower than it speaks by default: this is a telephone, and it is 3 a.m.
-        self._command = tuple(command) or ("espeak-ng", "--stdin", "--stdout", "-s", "155", "-v", language)
+        self._command = tuple(command) or espeak(language)
         self._within = within
         self._spoken: OrderedDict[str, Sound] = OrderedDict()
 
