@@ -110,7 +110,7 @@ class CallBySip:
         self._clock = asyncio.get_running_loop().time
         self._late_at = 0.0
         self._over_at = 0.0
-        self._has_rung = self._is_answered = False
+        self._is_taken = self._has_rung = self._is_answered = False
         # What is said now, by a number of its own, and how many times it has been said.
         self._number = self._times = 0
         # What it comes to whatever is said of its end, since it was us who ended it.
@@ -170,24 +170,29 @@ class CallBySip:
         return None
 
     async def _on_progress(self, event: Sent | Heard) -> None:
+        if isinstance(event, Heard):
+            await self._on_taken(event.call_id)
         if self._stage not in _BEFORE_ANSWER:
             return
         if isinstance(event, Sent):
             self._stage = _Stage.SENT if self._stage is _Stage.ASKED else self._stage
             return
-        is_new = self._stage in (_Stage.ASKED, _Stage.SENT)
+        if self._stage in (_Stage.ASKED, _Stage.SENT):
+            self._stage = _Stage.TAKEN
+            self._wait(self._timing.ring_for)
         if event.status in _RINGING:
             self._has_rung, self._stage = True, _Stage.RINGING
-        elif is_new:
-            self._stage = _Stage.TAKEN
-        if is_new:
-            self._wait(self._timing.ring_for)
-            await self._conversation.placed(event.call_id)
+
+    async def _on_taken(self, call_id: str) -> None:
+        if not self._is_taken:
+            self._is_taken = True
+            await self._conversation.placed(call_id)
 
     async def _talk(self, event: Answered | Pressed | Said | Connected | NotConnected | _Signal) -> None:
         match event:
-            case Answered() if self._stage in _BEFORE_ANSWER:
+            case Answered(call_id) if self._stage in _BEFORE_ANSWER:
                 self._answer()
+                await self._on_taken(call_id)
                 await self._speak(await self._conversation.script())
             case Pressed(key) if self._stage is not _Stage.CONNECTED:
                 self._answer()
@@ -297,8 +302,7 @@ class CallBySip:
             return self._verdict
         if self._is_answered:
             return self._answered_end("we hung up" if self._stage is _Stage.ENDING else "they hung up")
-        is_taken = self._stage not in (_Stage.ASKED, _Stage.SENT)
-        return judge(over, has_rung=self._has_rung, heard=is_taken)
+        return judge(over, has_rung=self._has_rung, heard=self._is_taken)
 
     def _answered_end(self, who: str) -> Rang:
         # Whoever hung up before anything was said has pressed no key.

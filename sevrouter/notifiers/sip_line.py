@@ -52,6 +52,8 @@ HEEDED_WITHIN = 0.05
 # Bytes of an order's line.
 LONGEST_LINE = 65_536
 
+# Whoever is asked who they are asks again.
+_ASKS_WHO = frozenset({401, 407})
 _STATUS = re.compile(r"[3-6]\d\d\b")
 # Telephone quality, which everybody understands.
 CODECS = ("pcmu", "pcma")
@@ -68,6 +70,7 @@ class Line:
         self._playing: asyncio.Task[None] | None = None
         self._answered = asyncio.Event()
         self._causes: dict[int, int] = {}
+        self._is_decided = False
         self.over = asyncio.Event()
 
     async def place(self, agent: UserAgent) -> None:
@@ -88,7 +91,8 @@ class Line:
 
     def heed(self, heeded: Heeded) -> None:
         """A message of the call that the server or we have sent."""
-        if self._answered.is_set() or heeded.method != "INVITE":
+        # What follows the last word on the call is about its sound, or another call.
+        if self._is_decided or heeded.method != "INVITE":
             return
         if heeded.status is None:
             self._tell(Sent())
@@ -96,6 +100,7 @@ class Line:
             self._tell(Heard(heeded.status, heeded.call_id))
         elif heeded.cause is not None:
             self._causes[heeded.status] = heeded.cause
+        self._is_decided = heeded.status is not None and heeded.status >= 200 and heeded.status not in _ASKS_WHO
 
     def _end(self, text: str) -> None:
         status = _STATUS.match(text) if not self._answered.is_set() else None
@@ -126,7 +131,7 @@ class Line:
         """Say once that it was answered."""
         await self._answered.wait()
         await asyncio.sleep(SETTLE)
-        self._tell(Answered())
+        self._tell(Answered((self._call.call_id if self._call is not None else None) or ""))
 
     async def hang_up(self) -> None:
         """End the call, and wait a little until the other side agrees."""

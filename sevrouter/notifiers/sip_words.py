@@ -73,6 +73,8 @@ class Heard(Struct, frozen=True, tag="heard"):
 class Answered(Struct, frozen=True, tag="answered"):
     """Somebody, or something, answered, and can hear us."""
 
+    call_id: str
+
 
 class Said(Struct, frozen=True, tag="said"):
     """Order `number` to say something was carried out to its end."""

@@ -1,4 +1,4 @@
-"""Where a real Prometheus, Alertmanager or espeak-ng is found on this machine, and what a test does when there is none."""
+"""Where a real part (Prometheus, Alertmanager, espeak-ng) is found here, and what a test does when there is none."""
 
 from __future__ import annotations
 
