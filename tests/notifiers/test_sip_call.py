@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from sevrouter.domain.ringing import Rang, RingEnd, Script, Then
 from sevrouter.notifiers.sip import Sip
-from sevrouter.notifiers.sip_call import Timing
+from sevrouter.notifiers.sip_call import UNREACHABLE_BRIDGE, Timing
 from sevrouter.notifiers.speaking import Speech, espeak
 from tests.notifiers.talking import Talk, a_ring
 from tests.real.phone import Phone, likeness
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-TEXT = "This is sevrouter. SEV-1, on checkout. Press 1 to acknowledge."
-THANKS = "Thank you. You own it now. Good bye."
+TEXT = "SEV-1, on checkout. Press 1."
+THANKS = "You own it now. Good bye."
 # The telephone network of the tests is a loop: what is heard is what was said but for its coding.
 ALIKE = 0.98
 PATIENCE = 45
@@ -191,3 +191,53 @@ async def test_two_phones_ring_at_once(tmp_path: Path, phone: Phone, speech: Spe
 
         ends = [each.end for each in await asyncio.wait_for(asyncio.gather(*calls), PATIENCE)]
         assert ends == [RingEnd.ACKNOWLEDGED, RingEnd.PASSED_ON]
+
+
+class ToTheBridge(Menu):
+    """A conversation in which a key connects to a bridge, which has a code."""
+
+    async def pressed(self, key: str) -> Script:
+        """Connect."""
+        self.keys.append(key)
+        return Script("You are being connected.", Then.CONNECT, dial="+49301234,77#", end=RingEnd.CONNECTED)
+
+
+async def test_the_bridge_is_called_its_code_pressed_and_each_hears_the_other(phone: Phone, speech: Speech) -> None:
+    call = asyncio.create_task(a_sip(phone, speech).ring(a_ring(), ToTheBridge()))
+    await phone.answer()
+    await phone.expect_heard(1)
+    await phone.press("4")
+    await phone.answer(call=2)
+    for key in "77#":
+        await phone.expect("key", call=2, that=lambda each, key=key: each["key"] == key)  # type: ignore[misc]
+    said = await speech.speak("What is broken?")
+    await phone.say(said)
+    begun = len(phone.recording(call=2)) / 8_000
+    await phone.expect_heard(begun + said.seconds + 1, call=2)
+    await phone.hang_up(call=2)
+
+    assert await asyncio.wait_for(call, PATIENCE) == Rang(RingEnd.CONNECTED, "answered; we hung up")
+    assert likeness(phone.recording(call=2), said) > ALIKE
+
+
+async def test_a_bridge_that_is_busy_is_told_and_the_menu_said_again(phone: Phone, speech: Speech) -> None:
+    call = asyncio.create_task(a_sip(phone, speech).ring(a_ring(), ToTheBridge()))
+    await phone.answer()
+    await phone.press("4")
+    await phone.reject(call=2)
+    said = await speech.speak(UNREACHABLE_BRIDGE + TEXT)
+    await phone.expect_heard(len(phone.recording()) / 8_000 + said.seconds + 1)
+    await phone.hang_up()
+
+    assert await asyncio.wait_for(call, PATIENCE) == Rang(RingEnd.NO_KEY, "answered; they hung up")
+    assert likeness(phone.recording(), said) > ALIKE
+
+
+async def test_a_call_by_tcp(phone: Phone, speech: Speech) -> None:
+    sip = Sip(server=phone.server, interface="127.0.0.1", transport="tcp", speech=speech)
+    call = asyncio.create_task(sip.ring(a_ring(), Menu()))
+    await phone.answer()
+    await phone.expect_heard(1)
+    await phone.press("1")
+
+    assert (await asyncio.wait_for(call, PATIENCE)).end is RingEnd.ACKNOWLEDGED

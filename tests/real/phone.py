@@ -29,11 +29,15 @@ _FRAME = 80
 
 
 class Phone:
-    """A telephone on a port of its own. `mode` says how its keys travel: "rtp", or "info" (in SIP messages)."""
+    """A telephone on a port of its own. `mode` says how its keys travel: "rtp", or "info" (in SIP messages).
 
-    def __init__(self, directory: Path, *, mode: str = "rtp", port: int | None = None) -> None:
-        self.port = port or free_port()
+    With a `certificate` (a PEM file that holds its key as well) it can be called by TLS, on the port above.
+    """
+
+    def __init__(self, directory: Path, *, mode: str = "rtp", certificate: Path | None = None) -> None:
+        self.port = free_port()
         self.mode = mode
+        self._certificate = certificate
         self.directory = directory / f"phone-{self.port}"
         self.events: list[dict[str, Any]] = []
         self._seen = 0
@@ -48,7 +52,7 @@ class Phone:
 
     async def __aenter__(self) -> Self:
         self.directory.mkdir(parents=True)
-        arguments = (str(self.port), str(self.directory), self.mode)
+        arguments = (str(self.port), str(self.directory), self.mode, str(self._certificate or ""))
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", "tests.real.phone_process", *arguments,
             stdin=asyncio.subprocess.PIPE,
@@ -132,6 +136,12 @@ class Phone:
     async def press(self, keys: str, *, call: int = 1) -> None:
         """Press keys."""
         await self._order("press", call, keys=keys)
+
+    async def say(self, sound: Sound, *, call: int = 1) -> None:
+        """Say something."""
+        file = self.directory / "said.raw"
+        file.write_bytes(b"".join(resampled(sound, RATE, piece=RATE)))
+        await self._order("say", call, file=str(file))
 
     async def _order(self, do: str, call: int, **more: object) -> None:
         assert self._process is not None

@@ -32,6 +32,7 @@ class Telephone:
         number = len(self._calls) + 1
         self._calls[number] = call
         call.on(lambda event: self._on_event(number, event.event, event.text))
+        call.on_dtmf(lambda digit: self._say(event="key", call=number, key=digit.digit))
         self._say(event="rings", call=number, caller=call.peer, call_id=call.call_id)
 
     def _on_event(self, number: int, event: Event, text: str | None) -> None:
@@ -59,6 +60,15 @@ class Telephone:
                 await asyncio.sleep(_FRAME)
         self._say(event="over", call=number, why="")
 
+    async def _speak(self, call: Call, name: str) -> None:
+        with open(name, "rb") as file:  # noqa: ASYNC230, PTH123  as above
+            left = file.read()
+        while left and call.state.value != "closed":
+            with contextlib.suppress(AudioNotActive, AudioRestarted):
+                if call.audio.info().tx_buffered < 3_200:
+                    left = left[call.audio.write(left[:1_600]) :]
+            await asyncio.sleep(_FRAME)
+
     async def obey(self, order: dict[str, Any]) -> None:
         """Do it."""
         call = self._calls[order["call"]]
@@ -71,11 +81,13 @@ class Telephone:
                 await call.hangup()
             case "press":
                 await call.send_dtmf(order["keys"])
+            case "say":
+                self._speaking = asyncio.create_task(self._speak(call, order["file"]))
             case other:
                 raise ValueError(other)
 
 
-async def main(port: int, folder: str, mode: str) -> None:
+async def main(port: int, folder: str, mode: str, certificate: str) -> None:
     """Be a telephone until nobody gives orders any more."""
     news = os.dup(1)
     os.dup2(2, 1)
@@ -109,4 +121,4 @@ async def main(port: int, folder: str, mode: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), sys.argv[2], sys.argv[3]))
+    asyncio.run(main(int(sys.argv[1]), *sys.argv[2:]))
