@@ -37,6 +37,8 @@ RING_FOR = timedelta(seconds=30)
 # Who calls, where neither a number nor a name is configured.
 NOBODY = "sevrouter"
 
+AUTHORITIES = ssl.get_default_verify_paths().cafile
+
 _NUMBER = re.compile(r"\+?[0-9]{1,32}", re.ASCII)
 # The library puts a password in quotes, and knows no way to write these within.
 _UNQUOTABLE = frozenset('"\\')
@@ -46,7 +48,8 @@ class Sip:
     """One server: a trunk or a PBX. `server` is a host, with a port where it is not the usual one.
 
     `username` and `password` are for a server that asks who we are, `caller` who we say that is calling (by default
-    the user's name). `interface` is the local address or the network interface to call from. `start` starts a line.
+    the user's name). `interface` is the local address or the network interface to call from. `authorities` is a file of
+    those who may vouch for a server that is called by TLS, by default the system's. `start` starts a line.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Sip:
         ring_for: timedelta = RING_FOR,
         speech: Speaks | None = None,
         interface: str | None = None,
+        authorities: str | None = None,
         timing: Timing | None = None,
         start: Callable[[], Awaitable[Line]] = ProcessLine.start,
     ) -> None:
@@ -72,7 +76,7 @@ class Sip:
             number="",
             username=username,
             interface=interface,
-            authorities=ssl.get_default_verify_paths().cafile,
+            authorities=authorities or AUTHORITIES,
         )
         self._password = password
         self._timing = replace(timing or Timing(), ring_for=ring_for.total_seconds())

@@ -54,6 +54,8 @@ LONGEST_LINE = 65_536
 
 # Whoever is asked who they are asks again.
 _ASKS_WHO = frozenset({401, 407})
+# Whoever gives the orders knows how long it rings; and a call that is connected to another goes on.
+_SETTINGS = "call_local_timeout 3600\ncall_hold_other_calls no\n"
 _STATUS = re.compile(r"[3-6]\d\d\b")
 # Telephone quality, which everybody understands.
 CODECS = ("pcmu", "pcma")
@@ -188,7 +190,7 @@ async def run(dial: Dial, orders: asyncio.StreamReader, tell: Callable[[News], N
             native_log_level="error",
             # The call, and the one that it is connected to.
             max_concurrent_calls=2,
-            extra_config_text=_security(dial),
+            extra_config_text=f"{_SETTINGS}{_security(dial)}",
         )
     )
     runtime.subscribe(line.on_event)

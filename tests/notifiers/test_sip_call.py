@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
+from sevrouter.domain.delivery import OutcomeReason, Retry
 from sevrouter.domain.ringing import Rang, RingEnd, Script, Then
 from sevrouter.notifiers.sip import Sip
 from sevrouter.notifiers.sip_call import UNREACHABLE_BRIDGE, Timing
 from sevrouter.notifiers.speaking import Speech, espeak
 from tests.notifiers.talking import Talk, a_ring
 from tests.real.phone import Phone, likeness
+from tests.real.tls import make_certificate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -214,10 +216,15 @@ async def test_the_bridge_is_called_its_code_pressed_and_each_hears_the_other(ph
     await phone.say(said)
     begun = len(phone.recording(call=2)) / 8_000
     await phone.expect_heard(begun + said.seconds + 1, call=2)
+    answer = await speech.speak("Nobody can pay.")
+    await phone.say(answer, call=2)
+    begun = len(phone.recording()) / 8_000
+    await phone.expect_heard(begun + answer.seconds + 1)
     await phone.hang_up(call=2)
 
     assert await asyncio.wait_for(call, PATIENCE) == Rang(RingEnd.CONNECTED, "answered; we hung up")
     assert likeness(phone.recording(call=2), said) > ALIKE
+    assert likeness(phone.recording(), answer) > ALIKE
 
 
 async def test_a_bridge_that_is_busy_is_told_and_the_menu_said_again(phone: Phone, speech: Speech) -> None:
@@ -233,11 +240,52 @@ async def test_a_bridge_that_is_busy_is_told_and_the_menu_said_again(phone: Phon
     assert likeness(phone.recording(), said) > ALIKE
 
 
-async def test_a_call_by_tcp(phone: Phone, speech: Speech) -> None:
-    sip = Sip(server=phone.server, interface="127.0.0.1", transport="tcp", speech=speech)
-    call = asyncio.create_task(sip.ring(a_ring(), Menu()))
+async def test_a_call_by_tcp(tmp_path: Path, baresip: None, speech: Speech) -> None:
+    async with Phone(tmp_path, transport="tcp") as phone:
+        sip = Sip(server=phone.server, interface="127.0.0.1", transport="tcp", speech=speech)
+        call = asyncio.create_task(sip.ring(a_ring(), Menu()))
+        await phone.answer()
+        await phone.expect_heard(1)
+        await phone.press("1")
+
+        assert (await asyncio.wait_for(call, PATIENCE)).end is RingEnd.ACKNOWLEDGED
+
+
+@pytest_asyncio.fixture
+async def secure(tmp_path: Path, baresip: None) -> AsyncIterator[tuple[Phone, Path]]:
+    """A phone that is called by TLS, and the authority that vouches for it."""
+    made = make_certificate(tmp_path)
+    both = tmp_path / "both.pem"
+    both.write_bytes(made.key.read_bytes() + made.certificate.read_bytes())
+    async with Phone(tmp_path, transport="tls", certificate=both) as started:
+        yield started, made.certificate
+
+
+def by_tls(phone: Phone, speech: Speech, authorities: Path | None) -> Sip:
+    return Sip(
+        server=phone.server,
+        interface="127.0.0.1",
+        transport="tls",
+        speech=speech,
+        authorities=None if authorities is None else str(authorities),
+    )
+
+
+async def test_a_call_by_tls(secure: tuple[Phone, Path], speech: Speech) -> None:
+    phone, authority = secure
+    call = asyncio.create_task(by_tls(phone, speech, authority).ring(a_ring(), Menu()))
     await phone.answer()
     await phone.expect_heard(1)
     await phone.press("1")
 
     assert (await asyncio.wait_for(call, PATIENCE)).end is RingEnd.ACKNOWLEDGED
+
+
+async def test_a_server_that_nobody_vouches_for_is_not_called(secure: tuple[Phone, Path], speech: Speech) -> None:
+    phone, _ = secure
+
+    outcome = await asyncio.wait_for(by_tls(phone, speech, None).ring(a_ring(), Menu()), PATIENCE)
+
+    assert isinstance(outcome, Retry)
+    assert outcome.reason is OutcomeReason.UNREACHABLE
+    assert not phone.rung

@@ -31,12 +31,15 @@ _FRAME = 80
 class Phone:
     """A telephone on a port of its own. `mode` says how its keys travel: "rtp", or "info" (in SIP messages).
 
-    With a `certificate` (a PEM file that holds its key as well) it can be called by TLS, on the port above.
+    It is called by one transport. For "tls" it needs a `certificate`, a PEM file that holds its key as well.
     """
 
-    def __init__(self, directory: Path, *, mode: str = "rtp", certificate: Path | None = None) -> None:
+    def __init__(
+        self, directory: Path, *, mode: str = "rtp", transport: str = "udp", certificate: Path | None = None
+    ) -> None:
         self.port = free_port()
         self.mode = mode
+        self._transport = transport
         self._certificate = certificate
         self.directory = directory / f"phone-{self.port}"
         self.events: list[dict[str, Any]] = []
@@ -48,11 +51,12 @@ class Phone:
     @property
     def server(self) -> str:
         """Where it is called."""
-        return f"127.0.0.1:{self.port}"
+        # TLS is served beside the rest.
+        return f"127.0.0.1:{self.port + (self._transport == 'tls')}"
 
     async def __aenter__(self) -> Self:
         self.directory.mkdir(parents=True)
-        arguments = (str(self.port), str(self.directory), self.mode, str(self._certificate or ""))
+        arguments = (str(self.port), str(self.directory), self.mode, self._transport, str(self._certificate or ""))
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", "tests.real.phone_process", *arguments,
             stdin=asyncio.subprocess.PIPE,

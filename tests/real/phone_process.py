@@ -87,7 +87,7 @@ class Telephone:
                 raise ValueError(other)
 
 
-async def main(port: int, folder: str, mode: str, certificate: str) -> None:
+async def main(port: int, folder: str, mode: str, transport: Any, certificate: str) -> None:
     """Be a telephone until nobody gives orders any more."""
     news = os.dup(1)
     os.dup2(2, 1)
@@ -107,6 +107,7 @@ async def main(port: int, folder: str, mode: str, certificate: str) -> None:
         domain=f"127.0.0.1:{port}",
         password="",
         reg_interval=0,
+        transport=transport,
         dtmf_mode="info" if mode == "info" else "rtpevent",
         extra_params=("catchall=yes",),
     )
