@@ -54,8 +54,9 @@ LONGEST_LINE = 65_536
 
 # Whoever is asked who they are asks again.
 _ASKS_WHO = frozenset({401, 407})
-# Whoever gives the orders knows how long it rings; and a call that is connected to another goes on.
-_SETTINGS = "call_local_timeout 3600\ncall_hold_other_calls no\n"
+# Whoever gives the orders knows how long it rings; a call that is connected to another goes on; and names are looked up
+# as everybody else on this machine does it.
+_SETTINGS = "call_local_timeout 3600\ncall_hold_other_calls no\ndns_getaddrinfo yes\n"
 _STATUS = re.compile(r"[3-6]\d\d\b")
 # Telephone quality, which everybody understands.
 CODECS = ("pcmu", "pcma")

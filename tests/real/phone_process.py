@@ -99,9 +99,8 @@ async def main(port: int, folder: str, mode: str, transport: Any, certificate: s
     orders = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
     runtime = Runtime()
-    await runtime.start(
-        Config(net_interface="127.0.0.1", max_concurrent_calls=None, extra_config_text=f"sip_listen 127.0.0.1:{port}\n")
-    )
+    settings = f"sip_listen 127.0.0.1:{port}\n" + (f"sip_certificate {certificate}\n" if certificate else "")
+    await runtime.start(Config(net_interface="127.0.0.1", max_concurrent_calls=None, extra_config_text=settings))
     account = Account(
         user="phone",
         domain=f"127.0.0.1:{port}",
@@ -109,7 +108,7 @@ async def main(port: int, folder: str, mode: str, transport: Any, certificate: s
         reg_interval=0,
         transport=transport,
         dtmf_mode="info" if mode == "info" else "rtpevent",
-        extra_params=("catchall=yes",),
+        extra_params=("catchall=yes", *((f"cert={certificate}",) if certificate else ())),
     )
     agent = await UserAgent.create(runtime, account)
     telephone = Telephone(folder, say)
