@@ -5,6 +5,7 @@ Pure. The meanings are those of RFC 3261, and of RFC 3398 where a telephone netw
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from sevrouter.domain.delivery import OutcomeReason, Rejected, Retry
@@ -44,6 +45,9 @@ CAUSES: Mapping[int, RingEnd] = {
     28: RingEnd.BAD_NUMBER,
 }
 
+_CAUSE = re.compile(r"\bQ\.850\b.*?\bcause\s*=\s*(\d{1,3})", re.IGNORECASE)
+# What the library says where it could not agree on TLS with the server.
+_NO_TLS = "Protocol error"
 _UNAUTHORISED = frozenset({401, 403, 407})
 
 
@@ -52,8 +56,8 @@ def judge(over: Over, *, has_rung: bool, heard: bool) -> Rang | Retry | Rejected
 
     `heard`: the server had said that it sees to it; `has_rung`: that it rings.
     """
-    detail = one_line(_detail(over), 200)
-    end = CAUSES.get(over.cause or 0) or ENDS.get(over.status or 0)
+    detail, cause = _detail(over.text), _CAUSE.search(over.text)
+    end = CAUSES.get(int(cause[1]) if cause is not None else 0) or ENDS.get(over.status or 0)
     if end is not None:
         return Rang(end, detail)
     if has_rung:
@@ -79,6 +83,6 @@ def _refused(status: int, detail: str) -> Rang | Retry | Rejected:
             return Rejected(OutcomeReason.REFUSED, detail)
 
 
-def _detail(over: Over) -> str:
-    said = over.text or "no reason given"
-    return f"SIP: {said} (cause {over.cause})" if over.cause is not None else f"SIP: {said}"
+def _detail(text: str) -> str:
+    said = one_line(text, 160) or "no reason given"
+    return f"SIP: {said}: is its certificate trusted here?" if said.startswith(_NO_TLS) else f"SIP: {said}"

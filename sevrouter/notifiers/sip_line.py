@@ -72,7 +72,6 @@ class Line:
         self._call: Call | None = None
         self._playing: asyncio.Task[None] | None = None
         self._answered = asyncio.Event()
-        self._causes: dict[int, int] = {}
         self._is_decided = False
         self.over = asyncio.Event()
 
@@ -101,14 +100,11 @@ class Line:
             self._tell(Sent())
         elif heeded.status < 200:
             self._tell(Heard(heeded.status, heeded.call_id))
-        elif heeded.cause is not None:
-            self._causes[heeded.status] = heeded.cause
         self._is_decided = heeded.status is not None and heeded.status >= 200 and heeded.status not in _ASKS_WHO
 
     def _end(self, text: str) -> None:
         status = _STATUS.match(text) if not self._answered.is_set() else None
-        word = int(status[0]) if status is not None else None
-        self._tell(Over(word, text, self._causes.get(word or 0)))
+        self._tell(Over(int(status[0]) if status is not None else None, text))
         self.over.set()
 
     def _on_digit(self, digit: DigitEvent) -> None:

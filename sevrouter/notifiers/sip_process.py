@@ -89,9 +89,13 @@ class ProcessLine:
         try:
             await asyncio.wait_for(self._drained(), GONE_WITHIN)
         except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+            self.kill()
             await self._process.wait()
+
+    def kill(self) -> None:
+        """End the process, which has no time to hang up."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
 
     async def _drained(self) -> None:
         # A full pipe that nobody reads would keep it from ending.

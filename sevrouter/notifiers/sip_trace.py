@@ -1,7 +1,7 @@
 """What SIP messages a call has sent and got, as the library writes them to its log.
 
-Its events leave out the first answers of a server ("I see to it"), by which one knows that a server is there at all,
-and the reason that a telephone network gave. Must not keep or show a message: it holds what we authenticate with.
+Its events leave out the first answers of a server ("I see to it"), by which one knows that a server is there at all.
+Must not keep or show a message: it holds what we authenticate with.
 """
 
 from __future__ import annotations
@@ -21,19 +21,15 @@ _HEADER = r"^{}[ \t]*:[ \t]*"
 _STATUS = re.compile(r"^SIP/2\.0 ([1-6]\d\d)\b", re.MULTILINE)
 _CALL_ID = re.compile(_HEADER.format("(?:Call-ID|i)") + r"([^\s]{1,200})", re.MULTILINE | re.IGNORECASE)
 _METHOD = re.compile(_HEADER.format("CSeq") + r"\d+[ \t]+([A-Z]+)", re.MULTILINE | re.IGNORECASE)
-_CAUSE = re.compile(
-    _HEADER.format("Reason") + r"[^\r\n]*\bQ\.850\b[^\r\n]*?\bcause[ \t]*=[ \t]*(\d{1,3})", re.MULTILINE | re.IGNORECASE
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Heeded:
-    """A message. `status` is None where it is a request of ours; `cause` is a Q.850 cause."""
+    """A message. `status` is None where it is a request of ours."""
 
     method: str
     status: int | None
     call_id: str
-    cause: int | None = None
 
 
 def read(text: str) -> Heeded | None:
@@ -46,13 +42,7 @@ def read(text: str) -> Heeded | None:
     status = _STATUS.match(message)
     if direction.startswith("TX") is (status is not None):
         return None
-    cause = _CAUSE.search(message)
-    return Heeded(
-        method[1].upper(),
-        int(status[1]) if status is not None else None,
-        call_id[1],
-        int(cause[1]) if cause is not None else None,
-    )
+    return Heeded(method[1].upper(), int(status[1]) if status is not None else None, call_id[1])
 
 
 def heed(handle: Callable[[Heeded], None]) -> None:

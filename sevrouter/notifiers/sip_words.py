@@ -99,14 +99,10 @@ class NotConnected(Struct, frozen=True, tag="not_connected"):
 
 
 class Over(Struct, frozen=True, tag="over"):
-    """The call is over. `status` is the server's last word before anybody answered, None where it said nothing.
-
-    `cause` is what a telephone network behind it gave as its reason (Q.850).
-    """
+    """The call is over. `status` is the server's last word before anybody answered, None where it said nothing."""
 
     status: int | None
     text: str
-    cause: int | None = None
 
 
 class Failed(Struct, frozen=True, tag="failed"):
