@@ -309,9 +309,7 @@ class CallBySip:
         return Rang(self._script.end if self._number else RingEnd.NO_KEY, f"answered; {who}")
 
     def _failed(self, detail: str) -> Rang | Retry:
-        if self._stage is _Stage.ASKED:
-            return Retry(OutcomeReason.UNREACHABLE, detail)
-        return self._gone()
+        return self._gone() if self._is_taken else Retry(OutcomeReason.UNREACHABLE, detail)
 
     def _gone(self) -> Rang | Retry:
         """The line is lost, and with it how it went on."""

@@ -15,7 +15,7 @@ import sys
 from typing import TYPE_CHECKING, assert_never
 
 from sevrouter.notifiers.sip_audio import connect, play
-from sevrouter.notifiers.sip_trace import Heeded, heed
+from sevrouter.notifiers.sip_trace import Answer, heed
 from sevrouter.notifiers.sip_words import (
     Answered,
     Connect,
@@ -78,6 +78,8 @@ class Line:
     async def place(self, agent: UserAgent) -> None:
         """Ask the server for the call."""
         self._agent = agent
+        # Before it is: whoever hears that this process died has to know whether a phone may ring.
+        self._tell(Sent())
         self._call = await agent.dial(address(self._dial.number, self._dial))
         self._call.on_dtmf(self._on_digit)
 
@@ -91,16 +93,14 @@ class Line:
             case "CALL_CLOSED":
                 asyncio.get_running_loop().call_later(HEEDED_WITHIN, self._end, event.text or "")
 
-    def heed(self, heeded: Heeded) -> None:
-        """A message of the call that the server or we have sent."""
-        # What follows the last word on the call is about its sound, or another call.
-        if self._is_decided or heeded.method != "INVITE":
+    def heed(self, answer: Answer) -> None:
+        """The server answered a request of ours."""
+        # What follows its last word on the call is about its sound, or another call.
+        if self._is_decided or answer.method != "INVITE":
             return
-        if heeded.status is None:
-            self._tell(Sent())
-        elif heeded.status < 200:
-            self._tell(Heard(heeded.status, heeded.call_id))
-        self._is_decided = heeded.status is not None and heeded.status >= 200 and heeded.status not in _ASKS_WHO
+        if answer.status < 200:
+            self._tell(Heard(answer.status, answer.call_id))
+        self._is_decided = answer.status >= 200 and answer.status not in _ASKS_WHO
 
     def _end(self, text: str) -> None:
         status = _STATUS.match(text) if not self._answered.is_set() else None

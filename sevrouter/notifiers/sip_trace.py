@@ -1,4 +1,4 @@
-"""What SIP messages a call has sent and got, as the library writes them to its log.
+"""What a SIP server answers, message by message, as the library writes them to its log.
 
 Its events leave out the first answers of a server ("I see to it"), by which one knows that a server is there at all.
 Must not keep or show a message: it holds what we authenticate with.
@@ -24,29 +24,26 @@ _METHOD = re.compile(_HEADER.format("CSeq") + r"\d+[ \t]+([A-Z]+)", re.MULTILINE
 
 
 @dataclass(frozen=True, slots=True)
-class Heeded:
-    """A message. `status` is None where it is a request of ours."""
+class Answer:
+    """An answer to a request of ours of this method."""
 
     method: str
-    status: int | None
+    status: int
     call_id: str
 
 
-def read(text: str) -> Heeded | None:
-    """The message in a line of the log; None where it is a request of theirs, or unreadable."""
+def read(text: str) -> Answer | None:
+    """The answer in a line of the log; None where it is another message, or unreadable."""
     direction, _, message = text.partition("\n")
     message = message.partition("\r\n\r\n")[0]
-    method, call_id = _METHOD.search(message), _CALL_ID.search(message)
-    if method is None or call_id is None:
+    status, method, call_id = _STATUS.match(message), _METHOD.search(message), _CALL_ID.search(message)
+    if not direction.startswith("RX") or status is None or method is None or call_id is None:
         return None
-    status = _STATUS.match(message)
-    if direction.startswith("TX") is (status is not None):
-        return None
-    return Heeded(method[1].upper(), int(status[1]) if status is not None else None, call_id[1])
+    return Answer(method[1].upper(), int(status[1]), call_id[1])
 
 
-def heed(handle: Callable[[Heeded], None]) -> None:
-    """Hand on each message from now on, in the loop that runs: the library writes its log in a thread of its own."""
+def heed(handle: Callable[[Answer], None]) -> None:
+    """Hand on each answer from now on, in the loop that runs: the library writes its log in a thread of its own."""
     logger = logging.getLogger(LOGGER)
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
@@ -54,12 +51,12 @@ def heed(handle: Callable[[Heeded], None]) -> None:
 
 
 class _Handler(logging.Handler):
-    def __init__(self, handle: Callable[[Heeded], None], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, handle: Callable[[Answer], None], loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
         self._handle = handle
         self._loop = loop
 
     def emit(self, record: logging.LogRecord) -> None:
-        heeded = read(record.getMessage())
-        if heeded is not None:
-            self._loop.call_soon_threadsafe(self._handle, heeded)
+        answer = read(record.getMessage())
+        if answer is not None:
+            self._loop.call_soon_threadsafe(self._handle, answer)

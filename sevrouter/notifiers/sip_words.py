@@ -60,7 +60,7 @@ Order = Dial | Say | HangUp | Connect
 
 
 class Sent(Struct, frozen=True, tag="sent"):
-    """The server was asked for the call: from now on it may ring."""
+    """The server is about to be asked for the call: from now on it may ring."""
 
 
 class Heard(Struct, frozen=True, tag="heard"):
