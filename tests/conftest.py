@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.real.binaries import require_real
+from tests.real.phone import require_baresip
 from tests.real.postgres_fixtures import postgres_database, postgres_installation, postgres_server
 
 if TYPE_CHECKING:
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["postgres_database", "postgres_installation", "postgres_server"]
 
-_REAL = {"prometheus_binary", "alertmanager_binary", "postgres_installation", "postgres_server"}
+_REAL = {
+    "prometheus_binary", "alertmanager_binary", "espeak_binary", "baresip", "postgres_installation", "postgres_server"
+}  # fmt: skip
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -35,3 +38,15 @@ def prometheus_binary() -> Path:
 def alertmanager_binary() -> Path:
     """Find a real Alertmanager; without one, fail in CI and skip elsewhere."""
     return require_real("alertmanager")
+
+
+@pytest.fixture(scope="session")
+def espeak_binary() -> Path:
+    """Find a real espeak-ng; without one, fail in CI and skip elsewhere."""
+    return require_real("espeak-ng")
+
+
+@pytest.fixture(scope="session")
+def baresip() -> None:
+    """Make sure that there is something to call with; if not, fail in CI and skip elsewhere."""
+    require_baresip()

@@ -1,4 +1,4 @@
-"""Where a real Prometheus or Alertmanager is found on this machine, and what a test does when there is none."""
+"""Where a real part (Prometheus, Alertmanager, espeak-ng) is found here, and what a test does when there is none."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class MissingRealPartError(Exception):
 
 
 def find_real(name: str) -> Path:
-    """Find `prometheus`, `alertmanager`, `promtool` or `amtool`.
+    """Find `prometheus`, `alertmanager`, `promtool`, `amtool` or `espeak-ng`.
 
     The one that SEVROUTER_<NAME> names comes first, then one on PATH, then the fetched one. Raises
     `MissingRealPartError`, also where the one that is named cannot be executed.
     """
-    variable = f"SEVROUTER_{name.upper()}"
+    variable = f"SEVROUTER_{name.upper().replace('-', '_')}"
     if named := os.environ.get(variable):
         path = Path(named).resolve()
         if not os.access(path, os.X_OK):

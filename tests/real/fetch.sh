@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Puts a real Prometheus and Alertmanager into .cache/real/bin, with promtool and amtool.
+# Puts a real Prometheus and Alertmanager into .cache/real/bin, with promtool and amtool, and espeak-ng.
 #
-# What SEVROUTER_PROMETHEUS and SEVROUTER_ALERTMANAGER name, or PATH holds, is taken as it is. The rest comes out of
+# What SEVROUTER_PROMETHEUS, SEVROUTER_ALERTMANAGER and SEVROUTER_ESPEAK_NG name, or PATH holds, is taken as it is. The rest comes out of
 # the packages of Debian or Ubuntu, unpacked and not installed: no root, no service started, and the system's package
 # lists stay as they are. Where that cannot be, this says why and ends well: the tests then skip, or fail if CI=true.
 set -euo pipefail
@@ -11,8 +11,9 @@ real="$PWD/.cache/real"
 
 give_up() {
   {
-    echo "*** No real Prometheus and Alertmanager for the tests: $1"
-    echo '*** Install them, or name them: SEVROUTER_PROMETHEUS=… SEVROUTER_ALERTMANAGER=… (paths of the binaries).'
+    echo "*** No real ${packages[*]} for the tests: $1"
+    echo '*** Install what is missing, or name it: SEVROUTER_PROMETHEUS=… SEVROUTER_ALERTMANAGER=… SEVROUTER_ESPEAK_NG=…'
+    echo '*** (paths of the binaries).'
   } >&2
   exit 0
 }
@@ -34,12 +35,28 @@ private_apt() {
 }
 
 download() {
-  (cd "$work/packages" && private_apt "$@" download "${packages[@]}")
+  local package
+  for package in "${packages[@]}"; do
+    if [[ $package == espeak-ng ]]; then
+      download_with_libraries "$package" "$@" || return 1
+    else
+      (cd "$work/packages" && private_apt "$@" download "$package") || return 1
+    fi
+  done
+}
+
+# With those of its libraries that are not installed here.
+download_with_libraries() {
+  local package=$1
+  shift
+  private_apt "$@" --yes --no-install-recommends --download-only install "$package" &&
+    mv "$work"/cache/archives/*.deb "$work/packages/"
 }
 
 packages=()
 have "${SEVROUTER_PROMETHEUS:-}" prometheus || packages+=(prometheus)
 have "${SEVROUTER_ALERTMANAGER:-}" alertmanager prometheus-alertmanager || packages+=(prometheus-alertmanager)
+have "${SEVROUTER_ESPEAK_NG:-}" espeak-ng || packages+=(espeak-ng)
 [[ ${#packages[@]} -gt 0 ]] || exit 0
 
 for tool in apt-get dpkg-deb; do
@@ -104,3 +121,22 @@ done
 if [[ -x $work/tree/usr/bin/prometheus-alertmanager ]]; then
   install_alertmanager "$work/tree/usr/bin/prometheus-alertmanager"
 fi
+
+# espeak-ng finds its voices and libraries where its starter says.
+install_espeak() {
+  rm -rf "$real/espeak-ng"
+  mkdir "$real/espeak-ng"
+  mv "$1" "$real/espeak-ng/espeak-ng"
+  mv "$work/tree/usr/lib" "$real/espeak-ng/lib"
+  cat >"$work/starter" <<'EOF'
+#!/bin/sh
+here=$(dirname "$(readlink -f "$0")")/../espeak-ng
+libraries=$(echo "$here"/lib/*-linux-*)
+export ESPEAK_DATA_PATH="$libraries" LD_LIBRARY_PATH="$libraries:$libraries/pulseaudio"
+exec "$here/espeak-ng" "$@"
+EOF
+  chmod +x "$work/starter"
+  mv -f "$work/starter" "$real/bin/espeak-ng"
+}
+
+if [[ -x $work/tree/usr/bin/espeak-ng ]]; then install_espeak "$work/tree/usr/bin/espeak-ng"; fi
