@@ -15,6 +15,7 @@ from sevrouter.config import (
     PagerDutySettings,
     PagerTreeSettings,
     PagerTreeWebhookSettings,
+    SipSettings,
     SlackSettings,
     TwilioSettings,
     WebhookOutSettings,
@@ -24,6 +25,8 @@ from sevrouter.engine.lane import Route
 from sevrouter.ingest.twilio import TwilioCaller
 from sevrouter.notifiers import apprise, console, jira, pagerduty, pagertree, pagertree_webhook, slack, webhook
 from sevrouter.notifiers.pagerduty_rest import PagerDutyRest
+from sevrouter.notifiers.sip import Sip
+from sevrouter.notifiers.speaking import Speech
 from sevrouter.notifiers.twilio import Twilio
 from sevrouter.notifiers.twiml import Voice, twiml
 
@@ -44,7 +47,7 @@ class Routes:
         self._transports = transports
         self._clock = clock
         self._services: dict[str, tuple[CallSettings, Route]] = {}
-        self._phones: dict[str, tuple[TwilioSettings, str | None, Phone]] = {}
+        self._phones: dict[str, tuple[SipSettings | TwilioSettings, str | None, Phone]] = {}
 
     def lanes(self, configuration: Configuration, *, shadow: bool) -> dict[str, Route]:
         """What is delivered to by itself, by the name of its lane. A shadow delivers nothing, when it would."""
@@ -62,7 +65,7 @@ class Routes:
         made = self._services
         self._services = {}
         for name, settings in configuration.providers.items():
-            if isinstance(settings, TwilioSettings):
+            if isinstance(settings, SipSettings | TwilioSettings):
                 continue
             before, route = made.get(name, (None, None))
             if route is None or before != settings or isinstance(settings, ConsoleSettings):
@@ -74,12 +77,16 @@ class Routes:
         """What phones people whom we choose, by its name."""
         made, self._phones = self._phones, {}
         for name, settings in configuration.providers.items():
-            if not isinstance(settings, TwilioSettings):
+            if not isinstance(settings, SipSettings | TwilioSettings):
                 continue
             before = made.get(name)
             public_url = configuration.public_url
             phone = before[2] if before is not None and before[:2] == (settings, public_url) else None
-            phone = phone or self._twilio(name, settings, public_url)
+            if phone is None and isinstance(settings, SipSettings):
+                phone = _sip(name, settings)
+            elif phone is None and isinstance(settings, TwilioSettings):
+                phone = self._twilio(name, settings, public_url)
+            assert phone is not None
             self._phones[name] = (settings, public_url, phone)
         return {name: phone for name, (_, _, phone) in self._phones.items()}
 
@@ -143,7 +150,7 @@ class Routes:
                 return Route(poster, webhook.SCHEDULE)
             case AppriseSettings(urls=urls):
                 return Route(apprise.Apprise(urls=urls), apprise.SCHEDULE)
-            case TwilioSettings():
+            case SipSettings() | TwilioSettings():
                 # Without a policy nobody is there to be phoned; the configuration was checked.
                 raise AssertionError(name)
             case _:
@@ -170,6 +177,21 @@ class Routes:
             ring_for=settings.ring_for,
             voice=_voice(settings),
         )
+
+
+def _sip(name: str, settings: SipSettings) -> Phone:
+    return Sip(
+        name=name,
+        server=settings.server,
+        transport=settings.transport,
+        username=settings.username,
+        password=settings.password,
+        caller=settings.caller,
+        ring_for=settings.ring_for,
+        speech=Speech(settings.speech, language=settings.language),
+        interface=settings.interface,
+        authorities=None if settings.authorities is None else str(settings.authorities),
+    )
 
 
 def twilio_callers(providers: Mapping[str, CallSettings]) -> dict[str, TwilioCaller]:

@@ -11,6 +11,7 @@ from sevrouter.config.call_settings import (
     PagerDutySettings,
     PagerTreeSettings,
     PagerTreeWebhookSettings,
+    SipSettings,
     TwilioSettings,
     WebhookOutSettings,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "ScheduleSettings",
     "SecretError",
     "SecretFile",
+    "SipSettings",
     "SlackSettings",
     "SqliteSettings",
     "StoreSettings",

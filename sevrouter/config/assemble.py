@@ -85,8 +85,8 @@ def assemble(
         teams={name: _team(name, each, people) for name, each in root.teams.items()},
         people=people,
         on_call=on_call_settings(root.on_call, path.parent, open_password),
-        integrations=_integrations(root, open_file),
-        providers={name_of(each): call_settings(each, open_file) for each in root.integrations.call or ()},
+        integrations=_integrations(root, path.parent, open_file),
+        providers={name_of(each): call_settings(each, path.parent, open_file) for each in root.integrations.call or ()},
         drills=drill_plan(root.drills),
         public_url=root.public_url,
         prometheus=None if root.prometheus is None else _prometheus(root.prometheus, open_file),
@@ -218,11 +218,11 @@ def _team(name: str, team: schema.Team, people: Mapping[str, Person]) -> Team:
     )
 
 
-def _integrations(root: schema.Root, open_file: OpenFile) -> dict[str, IntegrationSettings]:
+def _integrations(root: schema.Root, base: Path, open_file: OpenFile) -> dict[str, IntegrationSettings]:
     chosen = {"slack": root.integrations.slack, "jira": root.integrations.jira}
     found = {name: _settings(each, open_file) for name, each in chosen.items() if each is not None}
     first = (root.integrations.call or (None,))[0]
-    return found if first is None else {"call": call_settings(first, open_file), **found}
+    return found if first is None else {"call": call_settings(first, base, open_file), **found}
 
 
 def _settings(chosen: Slack | Jira | Console, open_file: OpenFile) -> IntegrationSettings:

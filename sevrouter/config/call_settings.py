@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
+from typing import Literal
 
 from sevrouter.config.secret import Secret
 
@@ -35,6 +37,26 @@ class TwilioSettings:
     ring_for: timedelta
     language: str
     voice: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SipSettings:
+    """Phones people by a SIP server: a trunk, or a PBX. Without `password` it does not ask who we are.
+
+    `speech` is the command that speaks, espeak-ng in `language` where it is empty; `authorities` a file of those who
+    vouch for the server by TLS.
+    """
+
+    server: str
+    transport: Literal["udp", "tcp", "tls"]
+    username: str | None
+    password: Secret | None
+    caller: str | None
+    ring_for: timedelta
+    language: str
+    speech: tuple[str, ...]
+    interface: str | None
+    authorities: Path | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +98,7 @@ CallSettings = (
     ConsoleSettings
     | PagerDutySettings
     | TwilioSettings
+    | SipSettings
     | PagerTreeSettings
     | PagerTreeWebhookSettings
     | WebhookOutSettings

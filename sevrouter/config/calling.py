@@ -193,9 +193,23 @@ def providers_of(document: Document) -> list[tuple[Steps, Mapping[str, Tree]]]:
 
 def check_calling(document: Document) -> Iterator[Problem]:
     """Names that nothing defines, and what can never call anybody."""
-    people, schedules, policies = (_section(document, name) for name in ("people", "on_call", "policies"))
-    providers = providers_of(document)
-    types = {str(each.get("type")) for _, each in providers}
+    providers, policies = providers_of(document), _section(document, "policies")
+    yield from _providers(document, providers, has_policies=bool(policies))
+    if policies and DEFAULT not in policies:
+        yield document.problem(("policies",), f"needs one of the name {DEFAULT!r}, for who has no other", at_key=True)
+    for steps, name in document.find("teams", EACH, "policy"):
+        if isinstance(name, str) and name and name not in policies:
+            hint = did_you_mean(name, list(policies)) or "define it under policies"
+            yield document.problem(steps, f"the policy {name!r} is not defined", hint=hint)
+    people, schedules = _section(document, "people"), _section(document, "on_call")
+    only_phones = bool(providers) and all(each.get("type") in PHONES for _, each in providers)
+    for steps, target in document.find("policies", EACH, "steps", EACH, "targets", EACH):
+        yield from _named(document, steps, target, people, schedules, only_phones=only_phones)
+
+
+def _providers(
+    document: Document, providers: list[tuple[Steps, Mapping[str, Tree]]], *, has_policies: bool
+) -> Iterator[Problem]:
     names = Counter(str(each.get("name", each.get("type"))) for _, each in providers)
     for steps, each in providers:
         called = str(each.get("name", each.get("type")))
@@ -204,23 +218,18 @@ def check_calling(document: Document) -> Iterator[Problem]:
             yield document.problem(steps, f"more than one provider is called {called!r}", hint=hint)
             break
     yield from _pagertrees(document, providers)
-    if (len(providers) > 1 or PHONES & types) and not policies:
+    for steps, each in providers:
+        if each.get("type") == "sip" and each.keys() & {"password_file", "password"} and "username" not in each:
+            yield document.problem((*steps, "username"), "is missing: whose password is it?", at_key=True)
+    has_phones = any(each.get("type") in PHONES for _, each in providers)
+    if (len(providers) > 1 or has_phones) and not has_policies:
         hint = "policies: {default: {steps: [{targets: [ana]}]}}"
         yield document.problem(("integrations", "call"), "whom to call? policies is missing", hint=hint, at_key=True)
-    elif policies and not providers:
+    elif has_policies and not providers:
         yield document.problem(("policies",), "nothing to call through: integrations.call is missing", at_key=True)
-    if document.at("drills") is not None and not PHONES & types:
+    if document.at("drills") is not None and not has_phones:
         hint = "a paging service has tests of its own"
         yield document.problem(("drills",), "no provider here phones anybody", hint=hint, at_key=True)
-    if policies and DEFAULT not in policies:
-        yield document.problem(("policies",), f"needs one of the name {DEFAULT!r}, for who has no other", at_key=True)
-    for steps, name in document.find("teams", EACH, "policy"):
-        if isinstance(name, str) and name and name not in policies:
-            hint = did_you_mean(name, list(policies)) or "define it under policies"
-            yield document.problem(steps, f"the policy {name!r} is not defined", hint=hint)
-    only_phones = bool(types) and types <= PHONES
-    for steps, target in document.find("policies", EACH, "steps", EACH, "targets", EACH):
-        yield from _named(document, steps, target, people, schedules, only_phones=only_phones)
 
 
 def _pagertrees(document: Document, providers: list[tuple[Steps, Mapping[str, Tree]]]) -> Iterator[Problem]:

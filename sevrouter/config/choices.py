@@ -58,6 +58,7 @@ SECRETS = (
     *_of_provider("routing_key_file", "routing_key", "pagerduty"),
     *_of_provider("webhook_secret_files", "webhook_secrets", "pagerduty", required=False),
     *_of_provider("api_token_file", "api_token", "pagerduty", required=False),
+    *_of_provider("password_file", "password", "sip", required=False),
     *_of_provider("auth_token_file", "auth_token", "twilio"),
     *_of_provider("api_token_file", "api_token", "pagertree", required=False),
     *_of_provider("integration_url_file", "integration_url", "pagertree", required=False, is_address=True),

@@ -18,6 +18,7 @@ from sevrouter.config.call_settings import (
     PagerDutySettings,
     PagerTreeSettings,
     PagerTreeWebhookSettings,
+    SipSettings,
     TwilioSettings,
     WebhookOutSettings,
 )
@@ -39,12 +40,14 @@ from sevrouter.config.secret import one_secret, secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from sevrouter.config.call_settings import CallSettings
     from sevrouter.config.secret import Secret
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}", re.ASCII)
 _TAKEN = ("call", "slack", "jira")
+_SERVER = re.compile(r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?", re.ASCII)
 _SID = re.compile(r"AC[0-9a-fA-F]{32}", re.ASCII)
 
 
@@ -56,10 +59,19 @@ def _name(value: str) -> str:
     return value
 
 
+def _server(value: str) -> str:
+    if _SERVER.fullmatch(value) is None:
+        raise FieldError("is not the name or the address of a host", "write sip.example.com, or sip.example.com:5061")
+    return value
+
+
 def _account_sid(value: str) -> str:
     if _SID.fullmatch(value) is None:
         raise FieldError("is not the SID of an account", "it is AC and 32 hexadecimal digits")
     return value
+
+
+RingFor = Annotated[Duration, lasting(timedelta(seconds=5), timedelta(minutes=2))]
 
 
 class Provider(Section):
@@ -127,11 +139,45 @@ class Twilio(Provider):
         None, description="The token itself. Default: none. Only with `allow_inline_secrets`."
     )
     caller: Phone = Field(description="The number that calls, in E.164. Required; the account has to own it.")
-    ring_for: Annotated[Duration, lasting(timedelta(seconds=5), timedelta(minutes=2))] = Field(
+    ring_for: RingFor = Field(
         timedelta(seconds=30), description="A duration, from 5s to 2m. Default: 30s. For how long a phone rings."
     )
     language: Text = Field("en-US", description="The language of the voice. Default: en-US, which the texts are in.")
     voice: Text | None = Field(None, description="The name of a voice of Twilio's. Default: the one of the language.")
+
+
+class Sip(Provider):
+    """Phones people through a SIP server: any trunk or PBX. Needs `pip install sevrouter[sip]`, and espeak-ng."""
+
+    type: Literal["sip"] = Field(description="`sip`. Required.")
+    server: Annotated[OneWord, AfterValidator(_server)] = Field(
+        description="The host of the server, with a port where it is not the usual one. Required."
+    )
+    transport: Literal["udp", "tcp", "tls"] = Field("udp", description="udp, tcp or tls. Default: udp.")
+    username: OneWord | None = Field(
+        None, description="Who we are there. Default: none; then the server knows us by our address."
+    )
+    password_file: Text | None = Field(
+        None, description="A file that holds the password. Default: none; read again when it changes."
+    )
+    password: InlineSecretText | None = Field(
+        None, description="The password itself. Default: none. Only with `allow_inline_secrets`."
+    )
+    caller: OneWord | None = Field(
+        None, description="Who is said to call, a number mostly. Default: username, or sevrouter."
+    )
+    ring_for: RingFor = Field(timedelta(seconds=30), description="A duration, from 5s to 2m. Default: 30s.")
+    language: OneWord = Field("en", description="The language that espeak-ng speaks in. Default: en, as the texts are.")
+    speech: tuple[Text, ...] = Field(
+        (),
+        description="A command with its arguments that reads text and writes a WAV file. Default: espeak-ng.",
+    )
+    interface: OneWord | None = Field(
+        None, description="The local address, or the network interface, to call from. Default: as the system decides."
+    )
+    ca_file: Text | None = Field(
+        None, description="A file of certificates that vouch for the server by TLS. Default: the system's."
+    )
 
 
 class PagerTree(Provider):
@@ -207,10 +253,10 @@ class Apprise(Provider):
     )
 
 
-AnyProvider = PagerDuty | Twilio | PagerTree | WebhookOut | Apprise | Console
+AnyProvider = Sip | Twilio | PagerDuty | PagerTree | WebhookOut | Apprise | Console
 # The types of those that phone people whom we choose.
-PHONES = frozenset({"twilio"})
-TYPES = ("pagerduty", "twilio", "pagertree", "webhook", "apprise", "console")
+PHONES = frozenset({"sip", "twilio"})
+TYPES = ("sip", "twilio", "pagerduty", "pagertree", "webhook", "apprise", "console")
 
 
 def _listed(written: object) -> object:
@@ -228,8 +274,8 @@ def name_of(provider: AnyProvider) -> str:
     return provider.name or provider.type
 
 
-def call_settings(provider: AnyProvider, open_file: Callable[[str], Secret]) -> CallSettings:
-    """What a provider runs on."""
+def call_settings(provider: AnyProvider, base: Path, open_file: Callable[[str], Secret]) -> CallSettings:  # noqa: PLR0911
+    """What a provider runs on; other files than secrets are relative to `base`."""
     match provider:
         case Console():
             return ConsoleSettings()
@@ -250,6 +296,19 @@ def call_settings(provider: AnyProvider, open_file: Callable[[str], Secret]) -> 
                 ring_for=provider.ring_for,
                 language=provider.language,
                 voice=provider.voice,
+            )
+        case Sip():
+            return SipSettings(
+                server=provider.server,
+                transport=provider.transport,
+                username=provider.username,
+                password=_optional(provider.password_file, provider.password, open_file),
+                caller=provider.caller,
+                ring_for=provider.ring_for,
+                language=provider.language,
+                speech=provider.speech,
+                interface=provider.interface,
+                authorities=None if provider.ca_file is None else (base / provider.ca_file).absolute(),
             )
         case PagerTree():
             return _pagertree(provider, open_file)

@@ -25,7 +25,7 @@ class Telephone:
         self._folder = folder
         self._say = say
         self._calls: dict[int, Call] = {}
-        self._recording: set[asyncio.Task[None]] = set()
+        self._recording: dict[int, asyncio.Task[None]] = {}
 
     def on_incoming(self, call: Call) -> None:
         """It rings."""
@@ -37,11 +37,9 @@ class Telephone:
 
     def _on_event(self, number: int, event: Event, text: str | None) -> None:
         if event is Event.CALL_ESTABLISHED:
-            task = asyncio.create_task(self._record(number))
-            self._recording.add(task)
-            task.add_done_callback(self._recording.discard)
+            self._recording[number] = asyncio.create_task(self._record(number))
             self._say(event="established", call=number)
-        elif event is Event.CALL_CLOSED and not self._recording:
+        elif event is Event.CALL_CLOSED and number not in self._recording:
             self._say(event="over", call=number, why=text)
 
     async def _record(self, number: int) -> None:
