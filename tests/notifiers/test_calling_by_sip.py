@@ -308,6 +308,7 @@ async def test_what_cannot_be_spoken_is_replaced_by_what_could() -> None:
     assert line.said == [TEXT, TEXT]
 
 
+NO_TLS = "SIP: Protocol error [71]: is its certificate trusted here?"
 LOST = Rang(RingEnd.LOST, "the process that made the call ended before it")
 
 
@@ -339,8 +340,7 @@ async def test_a_line_that_is_lost(news: list[News | None], outcome: Rang | Retr
         ([*RINGS, Over(None, "")], Rang(RingEnd.NO_ANSWER, "it rang, and then: SIP: no reason given")),
         ([*RINGS[:2], Over(302, "302 Moved")], Rang(RingEnd.NO_ANSWER, "forwarded: SIP: 302 Moved")),
         ([*RINGS[:2], Over(429, "429 Slow")], Retry(OutcomeReason.RATE_LIMITED, "SIP: 429 Slow")),
-        ([Sent(), Over(None, "Protocol error [71]")], Retry(OutcomeReason.UNREACHABLE,
-                                                            "SIP: Protocol error [71]: is its certificate trusted here?")),
+        ([Sent(), Over(None, "Protocol error [71]")], Retry(OutcomeReason.UNREACHABLE, NO_TLS)),
     ],
 )  # fmt: skip
 async def test_a_call_that_does_not_come_about(news: list[News | None], outcome: Rang | Retry | Rejected) -> None:
