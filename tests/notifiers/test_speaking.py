@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -89,7 +90,7 @@ _SLOW = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import t
 
 async def test_a_program_that_takes_for_ever_is_ended_with_all_that_it_started() -> None:
     async with asyncio.timeout(20):
-        with pytest.raises(SpeechError, match="did not speak within 0.3 s"):
+        with pytest.raises(SpeechError, match=r"did not speak within 0\.3 s"):
             await Speech((sys.executable, "-c", _SLOW), within=0.3).speak("hello")
 
 
@@ -104,8 +105,6 @@ async def test_who_waits_no_more_leaves_no_program_behind(tmp_path: Path) -> Non
     with pytest.raises(asyncio.CancelledError):
         await speaking_now
 
+    # It was waited for, so its number is nobody's.
     with pytest.raises(ProcessLookupError):
-        # It was waited for, so its number is nobody's.
-        import os  # noqa: PLC0415
-
         os.kill(int(mark.read_text()), 0)
