@@ -52,7 +52,8 @@ def read_wav(data: bytes) -> Sound:
         with wave.open(io.BytesIO(data)) as file:
             width, channels, rate = file.getsampwidth(), file.getnchannels(), file.getframerate()
             frames = file.readframes(file.getnframes())
-    except (wave.Error, EOFError) as error:
+    # The standard library's reader raises all of these for a file that is cut or lies about its parts.
+    except (wave.Error, EOFError, RuntimeError, ValueError, ArithmeticError) as error:
         raise SoundError(f"this is no WAV file: {error}") from error
     if width != 2 or channels not in (1, 2) or not SLOWEST_RATE <= rate <= FASTEST_RATE:
         raise SoundError(
@@ -104,7 +105,7 @@ def _resampled(samples: array[int], given: int, wanted: int) -> Iterator[int]:
     for number in range(len(samples) * phases // step):
         whole, phase = divmod(number * step, phases)
         taps = _taps(given, wanted, phase)
-        # The first tap is for the sample `reach - 1` before this one, which the padding has moved by `reach`.
+        # The first tap is for the sample `reach - 1` before this one, and the padding has moved that by `reach`.
         value = sum(map(mul, padded[whole + 1 : whole + 1 + len(taps)], taps))
         yield max(-LOUDEST, min(LOUDEST, round(value)))
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 
-from sevrouter.domain.delivery import OutcomeReason, Retry
+from sevrouter.domain.delivery import OutcomeReason, Rejected, Retry, Unknown
 from sevrouter.domain.ringing import Rang, RingEnd, Script, Then
 from sevrouter.notifiers.sip import Sip
 from sevrouter.notifiers.sip_call import UNREACHABLE_BRIDGE, Timing
@@ -20,13 +23,13 @@ from tests.real.tls import make_certificate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
 TEXT = "SEV-1, on checkout. Press 1."
 THANKS = "You own it now. Good bye."
 # The telephone network of the tests is a loop: what is heard is what was said but for its coding.
 ALIKE = 0.98
 PATIENCE = 45
+ROOT = str(Path(__file__).resolve().parents[2])
 
 
 class Menu(Talk):
@@ -68,6 +71,13 @@ def a_sip(phone: Phone, speech: Speech, *, ring_for: float = 20, timing: Timing 
     )
 
 
+async def ended(call: asyncio.Task[Rang | Retry | Unknown | Rejected]) -> Rang:
+    """What a call has come to that was placed."""
+    outcome = await asyncio.wait_for(call, PATIENCE)
+    assert isinstance(outcome, Rang)
+    return outcome
+
+
 async def test_what_was_said_is_heard_and_a_key_owns_it(phone: Phone, speech: Speech) -> None:
     talk = Menu()
     call = asyncio.create_task(a_sip(phone, speech).ring(a_ring(), talk))
@@ -105,7 +115,7 @@ async def test_a_key_may_come_in_a_message(tmp_path: Path, baresip: None, speech
         await phone.expect_heard(1)
         await phone.press("3")
 
-        assert (await asyncio.wait_for(call, PATIENCE)).end is RingEnd.PASSED_ON
+        assert (await ended(call)).end is RingEnd.PASSED_ON
 
 
 async def test_who_presses_nothing_hears_it_again_and_is_not_taken_for_a_person(phone: Phone, speech: Speech) -> None:
@@ -151,7 +161,7 @@ async def test_a_call_needed_no_more_is_cancelled_while_it_rings(phone: Phone, s
     await phone.expect("rings")
     talk.stopped.set()
 
-    assert (await asyncio.wait_for(call, PATIENCE)).end is RingEnd.CANCELLED
+    assert (await ended(call)).end is RingEnd.CANCELLED
     await phone.expect("over")
 
 
@@ -162,7 +172,7 @@ async def test_a_call_needed_no_more_says_so(phone: Phone, speech: Speech) -> No
     await phone.expect_heard(1)
     talk.stopped.set()
 
-    assert (await asyncio.wait_for(call, PATIENCE)).end is RingEnd.CANCELLED
+    assert (await ended(call)).end is RingEnd.CANCELLED
     await phone.expect("over")
     assert likeness(phone.recording(), await speech.speak(talk.farewell.text)) > ALIKE
 
@@ -175,6 +185,28 @@ async def test_whoever_gives_up_a_call_hangs_up(phone: Phone, speech: Speech) ->
 
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(call, PATIENCE)
+    await phone.expect("over")
+
+
+_DAEMON = """
+import asyncio, sys
+from sevrouter.notifiers.sip import Sip
+from sevrouter.notifiers.speaking import Speech, espeak
+from tests.notifiers.talking import Talk, a_ring
+sip = Sip(server=sys.argv[1], interface="127.0.0.1", speech=Speech(espeak(program=sys.argv[2])))
+asyncio.run(sip.ring(a_ring(), Talk()))
+"""
+
+
+async def test_a_daemon_that_is_killed_does_not_leave_a_call_behind(phone: Phone, espeak_binary: Path) -> None:
+    daemon = await asyncio.create_subprocess_exec(
+        sys.executable, "-P", "-c", _DAEMON, phone.server, str(espeak_binary), env={**os.environ, "PYTHONPATH": ROOT}
+    )
+    await phone.answer()
+    await phone.expect_heard(1)
+    daemon.kill()
+    await daemon.wait()
+
     await phone.expect("over")
 
 
@@ -191,8 +223,7 @@ async def test_two_phones_ring_at_once(tmp_path: Path, phone: Phone, speech: Spe
         await asyncio.gather(phone.expect_heard(1), other.expect_heard(1))
         await asyncio.gather(phone.press("1"), other.press("3"))
 
-        ends = [each.end for each in await asyncio.wait_for(asyncio.gather(*calls), PATIENCE)]
-        assert ends == [RingEnd.ACKNOWLEDGED, RingEnd.PASSED_ON]
+        assert [(await ended(each)).end for each in calls] == [RingEnd.ACKNOWLEDGED, RingEnd.PASSED_ON]
 
 
 class ToTheBridge(Menu):
@@ -248,7 +279,7 @@ async def test_a_call_by_tcp(tmp_path: Path, baresip: None, speech: Speech) -> N
         await phone.expect_heard(1)
         await phone.press("1")
 
-        assert (await asyncio.wait_for(call, PATIENCE)).end is RingEnd.ACKNOWLEDGED
+        assert (await ended(call)).end is RingEnd.ACKNOWLEDGED
 
 
 @pytest_asyncio.fixture
@@ -278,7 +309,7 @@ async def test_a_call_by_tls(secure: tuple[Phone, Path], speech: Speech) -> None
     await phone.expect_heard(1)
     await phone.press("1")
 
-    assert (await asyncio.wait_for(call, PATIENCE)).end is RingEnd.ACKNOWLEDGED
+    assert (await ended(call)).end is RingEnd.ACKNOWLEDGED
 
 
 async def test_a_server_that_nobody_vouches_for_is_not_called(secure: tuple[Phone, Path], speech: Speech) -> None:
