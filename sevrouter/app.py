@@ -185,7 +185,7 @@ async def serve(configuration: Configuration, options: Options) -> None:  # noqa
             # looks again where the database is away just now.
             await dispatcher.rescue(everybody=True)
         await switchboard.begin(alone=store.is_exclusive)
-        runs = [*(loop.run() for loop in loops), heartbeat_out.run(), keeper.watch()]
+        runs = [*(loop.run() for loop in loops), heartbeat_out.run(), switchboard.listen(), keeper.watch()]
         _start(stack, *runs, store.listening(dispatcher.wake))
 
         server = web.Application()

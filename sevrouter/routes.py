@@ -107,7 +107,10 @@ class Routes:
         teams = configuration.teams
         match settings:
             case SlackSettings(url=url, token=token, channel=channel):
-                notifier = slack.Slack(self._transports[name], url=url, token=token, channel=channel, teams=teams)
+                heard = settings.signing_secret is not None or settings.app_token is not None
+                notifier = slack.Slack(
+                    self._transports[name], url=url, token=token, channel=channel, teams=teams, buttons=heard
+                )
                 return Route(notifier, slack.SCHEDULE)
             case JiraSettings():
                 tickets = jira.Jira(

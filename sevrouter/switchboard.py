@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sevrouter.domain.delivery import CALL
+import structlog
+
+from sevrouter.config import SlackSettings
+from sevrouter.domain.delivery import CALL, SLACK
 from sevrouter.domain.drill import NEVER
 from sevrouter.engine.ack_polling import AckPolling
 from sevrouter.engine.acknowledging import Acknowledging
@@ -16,20 +19,28 @@ from sevrouter.engine.schedules import Gap, Schedules
 from sevrouter.engine.settling import Settling
 from sevrouter.engine.talking import Talking
 from sevrouter.ingest.pagerduty import PagerDutyCallbacks
+from sevrouter.ingest.slack import SlackCallbacks
+from sevrouter.ingest.slack_actions import SlackActions
+from sevrouter.ingest.slack_socket import SlackSocket
 from sevrouter.ingest.twilio import TwilioCallbacks
+from sevrouter.notifiers.answers import Answer
 from sevrouter.routes import Routes, pagerduty_receivers, twilio_callers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from aiohttp import web
 
     from sevrouter.config import Configuration
+    from sevrouter.domain.ownership import Person
     from sevrouter.engine.dispatcher import Dispatcher
     from sevrouter.engine.ports import Clock, CurrentRouting, StorePort, TransactionPort
     from sevrouter.notifiers.http import Transports
     from sevrouter.roster import Rosters
     from sevrouter.telemetry.metrics import Metrics
+
+
+log = structlog.get_logger()
 
 
 class Switchboard:
@@ -73,6 +84,11 @@ class Switchboard:
         acknowledging = Acknowledging(store, routing, clock=clock, wake=dispatcher.wake)
         self._polling = AckPolling(store, routing, acknowledging, clock=clock)
         self._pagerduty = PagerDutyCallbacks(acknowledging, receivers={})
+        self._responses = transports["slack responses"]
+        actions = SlackActions(acknowledging, people=lambda: self._people, respond=self._respond)
+        self._slack = SlackCallbacks(actions, clock=clock)
+        self._socket = SlackSocket(actions)
+        self._people: Mapping[str, Person] = {}
         self._twilio = TwilioCallbacks(talking, public_url="", callers={})
         # A shadow calls nobody, so that nothing there has to turn.
         self.loops = (
@@ -99,6 +115,11 @@ class Switchboard:
         self._twilio.use(believed, public_url=configuration.public_url or "")
         self._pagerduty.receivers = pagerduty_receivers(configuration.providers)
         self._polling.sources = self._routes.ack_sources(configuration) if calls else {}
+        self._people = configuration.people
+        told = None if self._shadow else configuration.integrations.get(SLACK)
+        slack = told if isinstance(told, SlackSettings) else None
+        self._slack.signing_secret = None if slack is None else slack.signing_secret
+        self._socket.use(None if slack is None else slack.app_token, url="" if slack is None else slack.url)
         self._drilling.plan = configuration.drills
         for loop in self.loops:
             loop.wake()
@@ -107,6 +128,11 @@ class Switchboard:
         """Add what phones' vendors call back."""
         self._twilio.add_to(application)
         self._pagerduty.add_to(application)
+        self._slack.add_to(application)
+
+    async def listen(self) -> None:
+        """Hear what is pressed on Slack over a connection of ours, until cancelled."""
+        await self._socket.run()
 
     async def begin(self, *, alone: bool) -> None:
         """Read whom we know to be on call; `alone`: calls that are under way are those of a process that is gone."""
@@ -130,6 +156,11 @@ class Switchboard:
 
     def _rings(self) -> None:
         self._ringer.wake()
+
+    async def _respond(self, address: str, text: str) -> None:
+        said = await self._responses.post(address, body={"response_type": "ephemeral", "text": text})
+        if not isinstance(said, Answer) or said.status != 200:
+            log.warning("slack_response_lost", reason=said.detail)
 
     def _fell_back(self, schedule: str, gap: Gap) -> None:
         # A name that is no schedule of ours would make a series of its own.

@@ -39,7 +39,7 @@ from sevrouter.config.doubts import sorted_thresholds
 from sevrouter.config.on_call import on_call_settings
 from sevrouter.config.providers import call_settings, name_of
 from sevrouter.config.references import default_name
-from sevrouter.config.secret import Secret, one_secret, secrets_of
+from sevrouter.config.secret import Secret, one_secret, optional_secret, secrets_of
 from sevrouter.config.store_url import PostgresUrl, SqliteUrl, is_local
 from sevrouter.domain.alert import Alert
 from sevrouter.domain.grading import Fixed, Grader, Graduated, Mapped
@@ -231,7 +231,13 @@ def _settings(chosen: Slack | Jira | Console, open_file: OpenFile) -> Integratio
             return ConsoleSettings()
         case Slack():
             token = one_secret(chosen.token_file, chosen.token, open_file)
-            return SlackSettings(url=chosen.url, token=token, channel=chosen.channel)
+            return SlackSettings(
+                url=chosen.url,
+                token=token,
+                channel=chosen.channel,
+                signing_secret=optional_secret(chosen.signing_secret_file, chosen.signing_secret, open_file),
+                app_token=optional_secret(chosen.app_token_file, chosen.app_token, open_file),
+            )
         case Jira():
             return JiraSettings(
                 url=chosen.url,

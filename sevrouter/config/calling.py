@@ -202,7 +202,7 @@ def check_calling(document: Document) -> Iterator[Problem]:
             hint = did_you_mean(name, list(policies)) or "define it under policies"
             yield document.problem(steps, f"the policy {name!r} is not defined", hint=hint)
     people, schedules = _section(document, "people"), _section(document, "on_call")
-    only_phones = bool(providers) and all(each.get("type") in PHONES for _, each in providers)
+    only_phones = bool(providers) and all(str(each.get("type")) in PHONES for _, each in providers)
     for steps, target in document.find("policies", EACH, "steps", EACH, "targets", EACH):
         yield from _named(document, steps, target, people, schedules, only_phones=only_phones)
 
@@ -221,7 +221,7 @@ def _providers(
     for steps, each in providers:
         if each.get("type") == "sip" and each.keys() & {"password_file", "password"} and "username" not in each:
             yield document.problem((*steps, "username"), "is missing: whose password is it?", at_key=True)
-    has_phones = any(each.get("type") in PHONES for _, each in providers)
+    has_phones = any(str(each.get("type")) in PHONES for _, each in providers)
     if (len(providers) > 1 or has_phones) and not has_policies:
         hint = "policies: {default: {steps: [{targets: [ana]}]}}"
         yield document.problem(("integrations", "call"), "whom to call? policies is missing", hint=hint, at_key=True)

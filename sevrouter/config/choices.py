@@ -68,6 +68,8 @@ SECRETS = (
     *_of_provider("bearer_token_file", "bearer_token", "webhook", required=False),
     *_of_provider("url_files", "urls", "apprise"),
     SecretField(("integrations", "slack"), "token_file", "token", "slack"),
+    SecretField(("integrations", "slack"), "signing_secret_file", "signing_secret", "slack", required=False),
+    SecretField(("integrations", "slack"), "app_token_file", "app_token", "slack", required=False),
     SecretField(("integrations", "jira"), "token_file", "token", "jira"),
     SecretField(("prometheus",), "bearer_token_file", "bearer_token", required=False),
     SecretField(("prometheus", "basic"), "password_file", "password"),

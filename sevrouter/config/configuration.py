@@ -25,11 +25,17 @@ from sevrouter.domain.sev import Sev
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlackSettings:
-    """Tells channels on Slack; `channel` is for teams without one."""
+    """Tells channels on Slack; `channel` is for teams without one.
+
+    Buttons are shown where we hear of them: by requests that `signing_secret` signs, or over a connection that we open
+    with `app_token`.
+    """
 
     url: str
     token: Secret
     channel: str | None
+    signing_secret: Secret | None = None
+    app_token: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

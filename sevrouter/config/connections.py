@@ -55,6 +55,22 @@ class Slack(Section):
     token: InlineSecretText | None = Field(
         None, description="The token itself. Default: none. Only with `allow_inline_secrets`."
     )
+    signing_secret_file: Text | None = Field(
+        None,
+        description="A file that holds the signing secret of the app, to hear of its buttons at "
+        "public_url/callbacks/slack. Default: none; read again when it changes.",
+    )
+    signing_secret: InlineSecretText | None = Field(
+        None, description="The secret itself. Default: none. Only with `allow_inline_secrets`."
+    )
+    app_token_file: Text | None = Field(
+        None,
+        description="A file that holds an app-level token (xapp-…), to hear of its buttons by Socket Mode, where "
+        "nobody can reach us. Default: none; read again when it changes.",
+    )
+    app_token: InlineSecretText | None = Field(
+        None, description="The token itself. Default: none. Only with `allow_inline_secrets`."
+    )
     channel: OneWord | None = Field(
         None,
         description="The id or name of the channel for teams without one. Default: none; then every owner needs one.",

@@ -36,7 +36,7 @@ from sevrouter.config.fields import (
     lasting,
 )
 from sevrouter.config.problem import FieldError
-from sevrouter.config.secret import one_secret, secrets_of
+from sevrouter.config.secret import one_secret, optional_secret, secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -285,7 +285,7 @@ def call_settings(provider: AnyProvider, base: Path, open_file: Callable[[str], 
                 routing_key=one_secret(provider.routing_key_file, provider.routing_key, open_file),
                 webhook_secrets=secrets_of(provider.webhook_secret_files, provider.webhook_secrets, open_file),
                 api_url=provider.api_url,
-                api_token=_optional(provider.api_token_file, provider.api_token, open_file),
+                api_token=optional_secret(provider.api_token_file, provider.api_token, open_file),
             )
         case Twilio():
             return TwilioSettings(
@@ -302,7 +302,7 @@ def call_settings(provider: AnyProvider, base: Path, open_file: Callable[[str], 
                 server=provider.server,
                 transport=provider.transport,
                 username=provider.username,
-                password=_optional(provider.password_file, provider.password, open_file),
+                password=optional_secret(provider.password_file, provider.password, open_file),
                 caller=provider.caller,
                 ring_for=provider.ring_for,
                 language=provider.language,
@@ -316,7 +316,7 @@ def call_settings(provider: AnyProvider, base: Path, open_file: Callable[[str], 
             return WebhookOutSettings(
                 url=one_secret(provider.url_file, provider.url, open_file),
                 secrets=secrets_of(provider.secret_files, provider.secrets, open_file),
-                bearer_token=_optional(provider.bearer_token_file, provider.bearer_token, open_file),
+                bearer_token=optional_secret(provider.bearer_token_file, provider.bearer_token, open_file),
             )
         case Apprise():
             return AppriseSettings(urls=secrets_of(provider.url_files, provider.urls, open_file))
@@ -328,7 +328,7 @@ def _pagertree(provider: PagerTree, open_file: Callable[[str], Secret]) -> Pager
     if provider.integration_url_file is not None or provider.integration_url is not None:
         return PagerTreeWebhookSettings(
             url=one_secret(provider.integration_url_file, provider.integration_url, open_file),
-            token=_optional(provider.integration_token_file, provider.integration_token, open_file),
+            token=optional_secret(provider.integration_token_file, provider.integration_token, open_file),
         )
     return PagerTreeSettings(
         url=provider.url,
@@ -337,7 +337,3 @@ def _pagertree(provider: PagerTree, open_file: Callable[[str], Secret]) -> Pager
         routers=provider.routers,
         account_users=provider.account_users,
     )
-
-
-def _optional(file: str | None, inline: InlineSecretText | None, open_file: Callable[[str], Secret]) -> Secret | None:
-    return None if file is None and inline is None else one_secret(file, inline, open_file)

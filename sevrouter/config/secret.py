@@ -175,6 +175,11 @@ def one_secret(file: str | None, inline: SecretStr | None, open_file: Callable[[
     return InlineSecret(inline.get_secret_value())
 
 
+def optional_secret(file: str | None, inline: SecretStr | None, open_file: Callable[[str], Secret]) -> Secret | None:
+    """The secret of a section that may have none."""
+    return None if file is None and inline is None else one_secret(file, inline, open_file)
+
+
 def secrets_of(
     files: tuple[str, ...] | None, inline: tuple[SecretStr, ...] | None, open_file: Callable[[str], Secret]
 ) -> tuple[Secret, ...]:

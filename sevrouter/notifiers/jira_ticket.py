@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sevrouter.domain.delivery import NoticeKind
 from sevrouter.domain.text import one_line
 from sevrouter.notifiers import adf
-from sevrouter.notifiers.wording import DEPLOYED, facts, instant, origin, state_of
+from sevrouter.notifiers.wording import DEPLOYED, bridge_of, facts, instant, origin, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,6 +20,18 @@ if TYPE_CHECKING:
 LONGEST_SUMMARY = 255
 
 OWN_LABEL = "sevrouter"
+
+# What its note says all about.
+_PLAIN = frozenset(
+    {
+        NoticeKind.RESOLVED,
+        NoticeKind.SUPPRESSED,
+        NoticeKind.STALE,
+        NoticeKind.ACKNOWLEDGED,
+        NoticeKind.ACK_ENDED,
+        NoticeKind.UNANSWERED,
+    }
+)
 
 
 def fields(
@@ -53,7 +65,7 @@ def comment(delivery: Delivery) -> adf.Node:
     told = [adf.paragraph(adf.text(f"{notice.sev}: {state_of(notice)} at {instant(notice.at)}"))]
     if notice.note:
         told.append(adf.paragraph(adf.text(notice.note)))
-    if notice.kind not in (NoticeKind.RESOLVED, NoticeKind.SUPPRESSED, NoticeKind.STALE):
+    if notice.kind not in _PLAIN:
         told += _explanation(notice)
     return adf.document(told, last=adf.paragraph(adf.text(marker(delivery))))
 
@@ -65,7 +77,8 @@ def marker(delivery: Delivery) -> str:
 
 
 def _explanation(notice: Notice) -> Iterator[adf.Node]:
-    yield adf.bullets(adf.paragraph(adf.text(f"{name}: {value}")) for name, value in facts(notice).items())
+    known = facts(notice) | ({"Bridge": bridge} if (bridge := bridge_of(notice)) else {})
+    yield adf.bullets(adf.paragraph(adf.text(f"{name}: {value}")) for name, value in known.items())
     for name, told in ((DEPLOYED, notice.deployments), ("Why", notice.why)):
         # Jira refuses a document with an empty text or list in it.
         if lines := [line for line in told if line]:

@@ -77,7 +77,10 @@ _UNREADABLE = (AttributeError, TypeError, ValueError, RecursionError)
 
 
 class Slack:
-    """Posts to the owning team's channel, or to the default one, and goes on in the thread."""
+    """Posts to the owning team's channel, or to the default one, and goes on in the thread.
+
+    `buttons`: somebody hears of it where one is pressed.
+    """
 
     def __init__(
         self,
@@ -87,12 +90,14 @@ class Slack:
         url: str = URL,
         channel: str | None = None,
         teams: Mapping[str, Team] | None = None,
+        buttons: bool = False,
     ) -> None:
         self._transport = transport
         self._token = token
         self._url = url
         self._channel = channel
         self._teams = teams or {}
+        self._buttons = buttons
 
     async def deliver(self, delivery: Delivery) -> Outcome:
         """Post one message. The reference holds the channel, so that a new configuration still finds the thread."""
@@ -102,9 +107,10 @@ class Slack:
         notice = delivery.notice
         mention = self._mention(notice)
         if thread := _REFERENCE.fullmatch(delivery.reference or ""):
-            post = {"channel": thread[1], "thread_ts": thread[2], **reply(notice, mention=mention)}
+            said = reply(notice, mention=mention, buttons=self._buttons)
+            post = {"channel": thread[1], "thread_ts": thread[2], **said}
         elif channel := self._channel_of(notice):
-            post = {"channel": channel, **message(notice, mention=mention)}
+            post = {"channel": channel, **message(notice, mention=mention, buttons=self._buttons)}
         else:
             return Rejected(OutcomeReason.NOT_CONFIGURED, f"neither {notice.owner or 'nobody'} nor Slack has a channel")
         answer = await self._post(token, post)

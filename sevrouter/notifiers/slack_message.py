@@ -8,12 +8,20 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from slack_sdk.models.blocks import ContextBlock, HeaderBlock, MarkdownTextObject, PlainTextObject, SectionBlock
+from slack_sdk.models.blocks import (
+    ActionsBlock,
+    ButtonElement,
+    ContextBlock,
+    HeaderBlock,
+    MarkdownTextObject,
+    PlainTextObject,
+    SectionBlock,
+)
 
 from sevrouter.domain.delivery import NoticeKind
 from sevrouter.domain.sev import Sev
 from sevrouter.domain.text import ELLIPSIS, shorten
-from sevrouter.notifiers.wording import DEPLOYED, facts, origin, state_of
+from sevrouter.notifiers.wording import DEPLOYED, bridge_of, facts, origin, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +36,8 @@ LONGEST_DESCRIPTION = 1_500
 # All blocks together have a limit that is nowhere written down, at about 13,000 characters.
 LONGEST_LABELS = 2_000
 LONGEST_DEPLOYMENTS = 600
-LONGEST_NOTE = 600
+# The names and numbers of everybody whom a policy called need more room, and there is nothing beside them.
+LONGEST_NOTE, LONGEST_HAND_OVER = 600, 2_800
 LONGEST_LINKS = 4_600
 
 _USER = re.compile(r"[UW][A-Z0-9]+", re.ASCII)
@@ -36,19 +45,35 @@ _USER_GROUP = re.compile(r"S[A-Z0-9]+", re.ASCII)
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
-def message(notice: Notice, *, mention: str | None) -> dict[str, object]:
-    """A message that opens a thread: the SEV, why, whose it is, and where to look."""
-    return _post(notice, [*_beginning(notice, mention), *_explanation(notice), _end(notice)])
+# What the button that owns an incident is called to us.
+ACKNOWLEDGE = "acknowledge"
+
+
+def message(notice: Notice, *, mention: str | None, buttons: bool = False) -> dict[str, object]:
+    """A message that opens a thread: the SEV, why, whose it is, and where to look. With `buttons`, one that owns it."""
+    blocks = [*_beginning(notice, mention), *_buttons(notice, buttons), *_explanation(notice), _end(notice)]
+    return _post(notice, blocks)
 
 
 # What a note says all about, or needs no more words.
-_PLAIN = frozenset({NoticeKind.RESOLVED, NoticeKind.SUPPRESSED, NoticeKind.STALE})
+_PLAIN = frozenset(
+    {
+        NoticeKind.RESOLVED,
+        NoticeKind.SUPPRESSED,
+        NoticeKind.STALE,
+        NoticeKind.ACKNOWLEDGED,
+        NoticeKind.UNANSWERED,
+    }
+)
+# What asks for somebody to own it, in the middle of a thread.
+_ASKING = frozenset({NoticeKind.ROSE, NoticeKind.REOPENED, NoticeKind.ACK_ENDED, NoticeKind.UNANSWERED})
 
 
-def reply(notice: Notice, *, mention: str | None) -> dict[str, object]:
-    """What happened since, for the thread. What is over, or quiet, needs no explanation."""
+def reply(notice: Notice, *, mention: str | None, buttons: bool = False) -> dict[str, object]:
+    """What happened since, for the thread. What is over, owned or quiet, needs no explanation."""
     explanation = () if notice.kind in _PLAIN else _explanation(notice)
-    return _post(notice, [*_beginning(notice, mention), *explanation, _end(notice)])
+    asking = _buttons(notice, buttons and notice.kind in _ASKING)
+    return _post(notice, [*_beginning(notice, mention), *asking, *explanation, _end(notice)])
 
 
 def inert(text: str, limit: int) -> str:
@@ -90,16 +115,20 @@ def _post(notice: Notice, blocks: list[Block]) -> dict[str, object]:
 
 def _beginning(notice: Notice, mention: str | None) -> Iterator[Block]:
     yield HeaderBlock(text=_plain(notice.title or str(notice.sev), LONGEST_HEADER))
-    called = mention_of(mention)
+    # Nobody answers: that is everybody's.
+    called = "<!channel>" if notice.kind is NoticeKind.UNANSWERED else mention_of(mention)
     if called and _is_urgent(notice):
         yield SectionBlock(text=MarkdownTextObject(text=f"{called} {_call_to(notice)}", verbatim=True))
     if notice.note:
-        yield _section(notice.note, LONGEST_NOTE)
+        yield _section(notice.note, LONGEST_HAND_OVER if notice.kind is NoticeKind.UNANSWERED else LONGEST_NOTE)
+    if bridge := bridge_of(notice):
+        yield _section(f"Bridge: {bridge}", LONGEST_NOTE)
     yield _section("\n".join(f"{name}: {value}" for name, value in facts(notice).items()))
 
 
 # What gets worse, or may do so; all else is news that can be read later.
-_URGENT = frozenset({NoticeKind.OPENED, NoticeKind.ROSE, NoticeKind.REOPENED, NoticeKind.UNSUPPRESSED})
+_URGENT = frozenset({NoticeKind.OPENED, NoticeKind.ROSE, NoticeKind.REOPENED, NoticeKind.UNSUPPRESSED,
+                     NoticeKind.ACK_ENDED, NoticeKind.UNANSWERED})  # fmt: skip
 
 
 def _is_urgent(notice: Notice) -> bool:
@@ -112,9 +141,19 @@ def _is_urgent(notice: Notice) -> bool:
 
 
 def _call_to(notice: Notice) -> str:
+    if notice.kind is NoticeKind.UNANSWERED:
+        return f"{notice.sev}, and nobody answers: somebody has to call by hand"
+    if notice.kind is NoticeKind.ACK_ENDED:
+        return f"nobody owns this {notice.sev} any more, and it rings again"
     if notice.kind is NoticeKind.LIKELY:
         return f"this is yours, and likely to become {notice.foreseen}"
     return f"this is yours: {notice.sev}"
+
+
+def _buttons(notice: Notice, wanted: bool) -> Iterator[Block]:
+    if wanted and notice.acknowledged_by is None:
+        button = ButtonElement(text="Acknowledge", action_id=ACKNOWLEDGE, value=notice.key, style="primary")
+        yield ActionsBlock(elements=[button])
 
 
 def _explanation(notice: Notice) -> Iterator[Block]:

@@ -36,6 +36,8 @@ NOT_SHOWN = {
     "routing_key",
     "auth_token",
     "api_token",
+    "app_token",
+    "signing_secret",
     "webhook_secrets",
     "integration_url",
     "integration_token",

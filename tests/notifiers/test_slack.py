@@ -142,6 +142,7 @@ async def test_only_what_cannot_wait_mentions_the_owners(
 ) -> None:
     await notifier.deliver(a_delivery(kind, sev=sev))
     gets_worse = {NoticeKind.OPENED, NoticeKind.ROSE, NoticeKind.REOPENED, NoticeKind.UNSUPPRESSED}
+    gets_worse |= {NoticeKind.ACK_ENDED, NoticeKind.UNANSWERED}
     urgent = sev in (Sev.SEV_1, Sev.SEV_2, Sev.SEV_3) and kind in gets_worse
     assert bool((await slack.expect_message()).mentions) is urgent
 

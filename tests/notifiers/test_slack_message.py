@@ -107,3 +107,32 @@ def test_a_resolve_needs_no_explanation_and_a_rise_does() -> None:
 )
 def test_only_users_and_user_groups_are_mentioned(identity: str | None, mention: str | None) -> None:
     assert mention_of(identity) == mention
+
+
+def test_who_can_be_heard_is_offered_a_button_until_somebody_owns_it() -> None:
+    def buttons(post: dict[str, object]) -> Blocks:
+        return [each for row in blocks_of(post) if row["type"] == "actions" for each in row["elements"]]
+
+    notice = a_notice()
+    (button,) = buttons(message(notice, mention=None, buttons=True))
+    assert (button["action_id"], button["value"], button["text"]["text"]) == ("acknowledge", notice.key, "Acknowledge")
+    assert buttons(message(notice, mention=None)) == []
+    assert buttons(message(a_notice(acknowledged_by="ana"), mention=None, buttons=True)) == []
+    for kind in NoticeKind:
+        asks = kind in (NoticeKind.ROSE, NoticeKind.REOPENED, NoticeKind.ACK_ENDED, NoticeKind.UNANSWERED)
+        assert bool(buttons(reply(a_notice(kind), mention=None, buttons=True))) is asks
+
+
+def test_that_nobody_answers_is_told_to_everybody_with_all_the_numbers() -> None:
+    numbers = ", ".join(f"person{number} +4930{number:08}" for number in range(80))
+    post = reply(a_notice(NoticeKind.UNANSWERED, note=f"Call by hand: {numbers}"), mention="S0PAY")
+    texts = [text["text"] for text in texts_of(blocks_of(post))]
+    assert texts[1].startswith("<!channel> SEV-2, and nobody answers")
+    assert texts[2].endswith("person79 +493000000079")
+    assert not any(text.startswith("Why") for text in texts)
+
+
+def test_the_bridge_is_shown() -> None:
+    post = message(a_notice(bridge="https://meet.example.com/1", bridge_dial="+49301,,7#"), mention=None)
+    texts = [text["text"] for text in texts_of(blocks_of(post))]
+    assert "Bridge: https://meet.example.com/1 or dial +49301,,7#" in texts

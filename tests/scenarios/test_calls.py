@@ -13,6 +13,7 @@ import pytest
 from tests.real.sevrouter import Sevrouter
 from tests.scenarios.alerts import critical, one
 from tests.standins.fixtures import twilio
+from tests.standins.slack import SIGNING_SECRET
 from tests.standins.twilio import ACCOUNT_SID, AUTH_TOKEN, CALLER
 from tests.standins.twilio_call import Person
 
@@ -28,7 +29,7 @@ __all__ = ["twilio"]
 
 SECRET = "a-webhook-secret-of-the-tests"
 ANA, BEN = "+49301111111", "+49302222222"
-PEOPLE = {"ana": {"phone": ANA}, "ben": {"phone": BEN}, "eve": {}}
+PEOPLE = {"ana": {"phone": ANA, "slack": "U0ANA"}, "ben": {"phone": BEN}, "eve": {}}
 ROTATION = {
     "rotation": {"people": ["ben"], "starts": "2026-01-05T09:00", "timezone": "Europe/Berlin", "every": "1w"},
     "fallback": ["ana"],
@@ -43,7 +44,9 @@ def calls(team: Team, twilio: Twilio, public_url: str | None, **changes: Any) ->
     """Have the team call by a policy: through Twilio first, and through PagerDuty where that cannot."""
     (team.folder / "twilio").write_text(AUTH_TOKEN + "\n")
     (team.folder / "pagerduty-webhooks").write_text(SECRET + "\n")
+    (team.folder / "slack-signing").write_text(SIGNING_SECRET + "\n")
     services = {name: each for name, each in team.settings()["integrations"].items() if name != "call"}
+    services["slack"]["signing_secret_file"] = "slack-signing"
     settings = {
         "people": PEOPLE,
         "teams": {"payments": {"slack": {"channel": "C0PAY", "mention": "S0PAY"}, "jira": {"project": "PAY"}}},
@@ -175,6 +178,21 @@ async def test_the_command_line_owns_what_rings(
         await team.vendors.slack.expect_reply(message, r"acknowledged by eve \(cli\)")
 
 
+async def test_a_button_on_slack_owns_what_rings(process: Sevrouter, team: Team, twilio: Twilio) -> None:
+    async with process as sevrouter:
+        assert (await sevrouter.post(one(critical()))).status == 200
+        message = await team.vendors.slack.expect_message("SEV-2", channel="C0PAY")
+        ana, ben = await twilio.expect_call(ANA), await twilio.expect_call(BEN)
+        await asyncio.gather(ana.until("ringing"), ben.until("ringing"))
+        assert await team.vendors.slack.press(message, f"{sevrouter.url}/callbacks/slack") == 200
+        await asyncio.gather(ana.until("canceled"), ben.until("canceled"))
+        await team.vendors.slack.expect_reply(message, r"acknowledged by ana \(slack\)")
+        # Whoever presses it afterwards hears whose it is.
+        assert await team.vendors.slack.press(message, f"{sevrouter.url}/callbacks/slack", user="U0BEN") == 200
+        await team.vendors.slack.until(lambda: bool(team.vendors.slack.shown))
+        assert team.vendors.slack.shown[0].text == "ana owns it already (slack)."
+
+
 async def test_a_drill_calls_somebody_and_its_success_is_a_metric(
     process: Sevrouter, twilio: Twilio, sevrouter_command: Command
 ) -> None:
@@ -200,6 +218,8 @@ async def test_where_twilio_is_down_pagerduty_is_told(process: Sevrouter, team: 
         message = await team.vendors.slack.expect_message("SEV-2", channel="C0PAY")
         call = await team.vendors.pagerduty.expect_call("SEV-2.*checkout", severity="critical", within=60)
         await sevrouter.wait_for_log("delivered", integration="pagerduty")
+        metrics = await sevrouter.metrics()
+        assert metrics.metric("sevrouter_deliveries_total", integration="pagerduty", outcome="delivered") == 1
         # Who owns it there owns it here, which is told on Slack, and not there again.
         team.vendors.pagerduty.subscriptions = [(f"{sevrouter.url}/callbacks/pagerduty/pagerduty", SECRET)]
         assert await team.vendors.pagerduty.acknowledge(call.dedup_key) == [200]
@@ -207,5 +227,3 @@ async def test_where_twilio_is_down_pagerduty_is_told(process: Sevrouter, team: 
         assert (await sevrouter.post(one(critical(status="resolved")))).status == 200
         await team.vendors.pagerduty.expect_resolve(call.dedup_key)
         await team.vendors.slack.expect_reply(message, "resolved")
-        metrics = await sevrouter.metrics()
-        assert metrics.metric("sevrouter_deliveries_total", integration="pagerduty", outcome="delivered") == 1

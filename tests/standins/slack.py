@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import html
+import json
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlencode
 
+import aiohttp
+from aiohttp import web
 from slack_sdk.errors import SlackObjectFormationError
 from slack_sdk.models.blocks import Block
+from slack_sdk.signature import SignatureVerifier
 
 from tests.standins.vendor import WITHIN, Effect, Reply, Seen, Vendor
 
+SIGNING_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
+APP_TOKEN = "xapp-1-A0-1-MadeUpTokenOfATest"
 TOKEN = "xoxb-1111111111-2222222222-MadeUpTokenOfATest"
 
 _KNOWN = {
@@ -47,14 +55,30 @@ class Channel:
     last_posted_at: float = -10.0
 
 
+@dataclass(kw_only=True)
+class Shown:
+    """What somebody is shown whom nobody else sees it."""
+
+    text: str
+
+
 class Slack(Vendor[Message]):
-    """One workspace. Its `base_url` is what a client is configured with."""
+    """One workspace. Its `base_url` is what a client is configured with.
+
+    `connected` is set while an app listens by Socket Mode; `acknowledged` are the envelopes that it has answered.
+    """
 
     def __init__(self, *, token: str = TOKEN, channels: tuple[str, ...] = ("C0PAY", "C0DEFAULT")) -> None:
         super().__init__()
         self.token = token
         self.channels = [Channel(id=each, name=each.removeprefix("C0").lower()) for each in channels]
         self.one_a_second = False
+        self.shown: list[Shown] = []
+        self.connected = asyncio.Event()
+        self.acknowledged: list[str] = []
+        self.app_token = APP_TOKEN
+        self.connections = 0
+        self._socket: web.WebSocketResponse | None = None
         self._posted = 0
 
     @property
@@ -71,8 +95,88 @@ class Slack(Vendor[Message]):
         """Have a channel refuse: `is_archived`, `not_in_channel`."""
         self._channel(channel).trouble = error
 
+    # Somebody presses a button
+
+    async def press(self, message: Message, url: str, *, user: str = "U0ANA", at: float | None = None) -> int:
+        """Press a message's button, of which the app hears at an address: the status that it answers."""
+        body = urlencode({"payload": json.dumps(self.pressed(message, user=user))}).encode()
+        stamp = str(int(time.time() if at is None else at))
+        signed = SignatureVerifier(SIGNING_SECRET).generate_signature(timestamp=stamp, body=body)
+        assert signed is not None
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "X-Slack-Request-Timestamp": stamp,
+            "X-Slack-Signature": signed,
+        }
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3)) as session,
+            session.post(url, data=body, headers=headers) as answer,
+        ):
+            return answer.status
+
+    async def press_by_socket(self, message: Message, *, user: str = "U0ANA") -> None:
+        """Press a message's button, of which the app hears over its connection."""
+        await asyncio.wait_for(self.connected.wait(), WITHIN)
+        assert self._socket is not None
+        envelope = {
+            "envelope_id": f"envelope-{len(self.acknowledged) + 1}",
+            "type": "interactive",
+            "accepts_response_payload": True,
+            "payload": self.pressed(message, user=user),
+        }
+        await self._socket.send_json(envelope)
+
+    def pressed(self, message: Message, *, user: str = "U0ANA") -> dict[str, object]:
+        """What they tell of a button that is pressed."""
+        (button,) = buttons_of(message)
+        return {
+            "type": "block_actions",
+            "user": {"id": user, "username": user.lower(), "team_id": "T0"},
+            "api_app_id": "A0",
+            "container": {"type": "message", "message_ts": message.ts, "channel_id": message.channel},
+            "response_url": f"{self.url}/respond/{user}",
+            "actions": [{"type": "button", "block_id": "b", **{name: button[name] for name in ("action_id", "value")}}],
+        }
+
+    async def drop(self) -> None:
+        """Close the connection, as they do every few hours."""
+        assert self._socket is not None
+        await self._socket.close()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        if request.path == "/socket":
+            return await self._listen(request)
+        return await super()._handle(request)
+
+    async def _listen(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        self._socket = socket
+        self.connections += 1
+        await socket.send_json({"type": "hello", "num_connections": 1})
+        self.connected.set()
+        await self._tell()
+        async for each in socket:
+            if each.type is web.WSMsgType.TEXT and each.data.startswith("{"):
+                self.acknowledged.append(json.loads(each.data)["envelope_id"])
+                await self._tell()
+        self.connected.clear()
+        await self._tell()
+        return socket
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def until(self, is_so: Callable[[], bool], *, within: float = WITHIN) -> None:
+        """Until something about connections is so."""
+        async with self._changed, asyncio.timeout(within):
+            await self._changed.wait_for(is_so)
+
     async def answer(self, seen: Seen) -> Reply:
-        """Post a message."""
+        """Post a message, show something, or say where to connect."""
+        if seen.path == "/api/apps.connections.open" or seen.path.startswith("/respond/"):
+            return self._answer_app(seen)
         if seen.path != "/api/chat.postMessage" or seen.method != "POST":
             return _refused("unknown_method")
         if seen.headers.get("Authorization") != f"Bearer {self.token}":
@@ -83,6 +187,16 @@ class Slack(Vendor[Message]):
         if problem := next(_problems(post), None):
             return _refused(*problem)
         return self._post(post)
+
+    def _answer_app(self, seen: Seen) -> Reply:
+        if seen.path.startswith("/respond/"):
+            said = seen.json
+            assert isinstance(said, dict)
+            self.shown.append(Shown(text=said["text"]))
+            return Reply(200, {"ok": True})
+        if seen.headers.get("Authorization") != f"Bearer {self.app_token}":
+            return _refused("invalid_auth")
+        return Reply(200, {"ok": True, "url": f"ws://127.0.0.1:{self._port}/socket?ticket=secret-ticket"})
 
     def _channel(self, name: str) -> Channel:
         return next(each for each in self.channels if name in (each.id, each.name, f"#{each.name}"))
@@ -126,6 +240,12 @@ class Slack(Vendor[Message]):
             and re.search(text, each.text) is not None,
             within=within,
         )  # fmt: skip
+
+
+def buttons_of(message: Message) -> list[Mapping[str, str]]:
+    """The buttons of a message."""
+    rows = [each["elements"] for each in message.blocks if each["type"] == "actions"]
+    return [button for row in rows if isinstance(row, list) for button in row]
 
 
 def _refused(error: str, *messages: str) -> Reply:
