@@ -53,12 +53,13 @@ class Timing:
     """How long a call waits for what, in seconds, and how many times it says the same.
 
     `silent_for`: a server that does not even say that it sees to the call, by when it was asked four times, is not
-    there. `key_within`: for a key, after all was said. `talk_for`: whatever is pressed, no longer than this.
+    there. `rings_within`: a server that sees to it for so long, and nothing rings, has no way to that phone. `key_within`: for a key, after all was said. `talk_for`: whatever is pressed, no longer than this.
     `ended_within`: until everybody agrees that a call is over.
     """
 
     ring_for: float = 30.0
     silent_for: float = 8.0
+    rings_within: float = 20.0
     key_within: float = 8.0
     times: int = 3
     talk_for: float = 900.0
@@ -87,6 +88,7 @@ class _Stage(enum.Enum):
 _BEFORE_ANSWER = frozenset({_Stage.ASKED, _Stage.SENT, _Stage.TAKEN, _Stage.RINGING})
 # What a server says when a phone rings, or when whoever is behind it is heard.
 _RINGING = frozenset({180, 183})
+_CANCELLED = 487
 
 
 class CallBySip:
@@ -177,11 +179,12 @@ class CallBySip:
         if isinstance(event, Sent):
             self._stage = _Stage.SENT if self._stage is _Stage.ASKED else self._stage
             return
-        if self._stage in (_Stage.ASKED, _Stage.SENT):
-            self._stage = _Stage.TAKEN
-            self._wait(self._timing.ring_for)
-        if event.status in _RINGING:
+        if event.status in _RINGING and not self._has_rung:
             self._has_rung, self._stage = True, _Stage.RINGING
+            self._wait(self._timing.ring_for)
+        elif self._stage in (_Stage.ASKED, _Stage.SENT):
+            self._stage = _Stage.TAKEN
+            self._wait(self._timing.rings_within)
 
     async def _on_taken(self, call_id: str) -> None:
         if not self._is_taken:
@@ -284,6 +287,11 @@ class CallBySip:
         if self._stage in (_Stage.ASKED, _Stage.SENT):
             detail = f"the server did not answer within {timing.silent_for:g} s"
             await self._hang_up(Retry(OutcomeReason.TIMED_OUT, detail))
+        elif self._stage is _Stage.TAKEN:
+            # It may have rung without a word, so that this is not for certain; another provider is tried at once.
+            await self._hang_up(
+                Rang(RingEnd.LOST, f"the server took it, and nothing rang within {timing.rings_within:g} s")
+            )
         elif self._stage in _BEFORE_ANSWER:
             await self._hang_up(Rang(RingEnd.NO_ANSWER, f"nobody answered within {timing.ring_for:g} s"))
         elif self._stage is _Stage.LISTENING and self._times < timing.times and self._clock() < self._over_at:
@@ -297,12 +305,16 @@ class CallBySip:
         await self._line.tell(HangUp())
 
     def _over(self, over: Over) -> Rang | Retry | Rejected:
-        # A last word that came after all says more than that there was none.
-        if self._verdict is not None and not (isinstance(self._verdict, Retry) and over.status is not None):
+        if self._verdict is not None and not self._says_more(over):
             return self._verdict
         if self._is_answered:
             return self._answered_end("we hung up" if self._stage is _Stage.ENDING else "they hung up")
         return judge(over, has_rung=self._has_rung, heard=self._is_taken)
+
+    def _says_more(self, over: Over) -> bool:
+        """Whether a last word came after all where there was none; that we cancelled it says nothing new."""
+        is_guess = isinstance(self._verdict, Retry) or (self._verdict is not None and self._verdict.end is RingEnd.LOST)
+        return is_guess and over.status not in (None, _CANCELLED)
 
     def _answered_end(self, who: str) -> Rang:
         # Whoever hung up before anything was said has pressed no key.

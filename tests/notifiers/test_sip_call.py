@@ -320,3 +320,15 @@ async def test_a_server_that_nobody_vouches_for_is_not_called(secure: tuple[Phon
     assert isinstance(outcome, Retry)
     assert outcome.reason is OutcomeReason.UNREACHABLE
     assert not phone.rung
+
+
+async def test_a_server_with_another_s_certificate_is_not_called(tmp_path: Path, baresip: None, speech: Speech) -> None:
+    made = make_certificate(tmp_path, names="DNS:elsewhere.example")
+    both = tmp_path / "both.pem"
+    both.write_bytes(made.key.read_bytes() + made.certificate.read_bytes())
+    async with Phone(tmp_path, transport="tls", certificate=both) as phone:
+        call = asyncio.create_task(by_tls(phone, speech, made.certificate).ring(a_ring(), Menu()))
+        outcome = await asyncio.wait_for(call, PATIENCE)
+
+        assert isinstance(outcome, Retry)
+        assert not phone.rung

@@ -194,11 +194,12 @@ def _read(text: str, address: tuple[str, int]) -> Request:
 
 def _is_right(header: str, request: Request) -> bool:
     """Whether a digest (RFC 2617) was made with our password."""
-    given = dict(_PARAMETER.findall(header.partition(" ")[2]))
+    given: dict[str, str] = dict(_PARAMETER.findall(header.partition(" ")[2]))
     secret = _md5(f"{USER}:{REALM}:{PASSWORD}")
     what = _md5(f"{request.method}:{given['uri']}")
     middle = f"{NONCE}:{given['nc']}:{given['cnonce']}:{given['qop']}" if "qop" in given else NONCE
-    return given["username"] == USER and given["response"] == _md5(f"{secret}:{middle}:{what}")
+    is_proof = given["response"] == _md5(f"{secret}:{middle}:{what}")
+    return given["username"] == USER and is_proof
 
 
 def _md5(text: str) -> str:
