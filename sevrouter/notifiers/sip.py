@@ -5,6 +5,7 @@ The keys that are pressed come inside the call, so nobody has to reach us. Must 
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import ssl
 from dataclasses import replace
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from sevrouter.domain.delivery import OutcomeReason, Retry
+from sevrouter.domain.delivery import OutcomeReason, Rejected, Retry
 from sevrouter.domain.ringing import Rang, RingEnd
 from sevrouter.notifiers.redaction import read_secret
 from sevrouter.notifiers.sip_call import CallBySip, Timing
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Literal
 
-    from sevrouter.domain.delivery import Rejected, Unknown
+    from sevrouter.domain.delivery import Unknown
     from sevrouter.domain.ringing import Ring, Script
     from sevrouter.engine.calling_ports import Conversation
     from sevrouter.notifiers.base import Secret
@@ -45,7 +46,7 @@ _UNQUOTABLE = frozenset('"\\')
 
 
 class Sip:
-    """One server: a trunk or a PBX. `server` is a host, with a port where it is not the usual one.
+    """One server: a trunk or a PBX. `server` is a host, with a port where it is not the usual one; by TLS it has a name.
 
     `username` and `password` are for a server that asks who we are, `caller` who we say that is calling (by default
     the user's name). `interface` is the local address or the network interface to call from. `authorities` is a file of
@@ -90,6 +91,8 @@ class Sip:
 
     async def ring(self, ring: Ring, conversation: Conversation) -> Rang | Retry | Unknown | Rejected:
         """Place a call, and stay with it."""
+        if self._dial.transport == "tls" and is_address(self._dial.server):
+            return Rejected(OutcomeReason.NOT_CONFIGURED, "by TLS a server has to be named: an address is not checked")
         password = self._secret()
         if isinstance(password, Retry):
             return password
@@ -134,3 +137,13 @@ class Sip:
         if isinstance(password, str) and not _UNQUOTABLE.isdisjoint(password):
             return Retry(OutcomeReason.SECRET_UNREADABLE, "the password holds a character that cannot be passed on")
         return password
+
+
+def is_address(server: str) -> bool:
+    """Whether a server is given by its address. The library would take any certificate of such a one."""
+    host = server.rpartition(":")[0] if re.search(r":\d+$", server) and not server.endswith("]") else server
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True

@@ -53,7 +53,8 @@ class Timing:
     """How long a call waits for what, in seconds, and how many times it says the same.
 
     `silent_for`: a server that does not even say that it sees to the call, by when it was asked four times, is not
-    there. `rings_within`: a server that sees to it for so long, and nothing rings, has no way to that phone. `key_within`: for a key, after all was said. `talk_for`: whatever is pressed, no longer than this.
+    there. `rings_within`: one that sees to it for so long, and nothing rings, has no way to that phone. `key_within`:
+    for a key, after all was said. `talk_for`: whatever is pressed, no longer than this.
     `ended_within`: until everybody agrees that a call is over.
     """
 

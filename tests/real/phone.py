@@ -51,8 +51,8 @@ class Phone:
     @property
     def server(self) -> str:
         """Where it is called."""
-        # TLS is served beside the rest.
-        return f"127.0.0.1:{self.port + (self._transport == 'tls')}"
+        # TLS is served beside the rest, and wants a name.
+        return f"localhost:{self.port + 1}" if self._transport == "tls" else f"127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> Self:
         self.directory.mkdir(parents=True)
