@@ -46,7 +46,7 @@ _UNQUOTABLE = frozenset('"\\')
 
 
 class Sip:
-    """One server: a trunk or a PBX. `server` is a host, with a port where it is not the usual one; by TLS it has a name.
+    """One server: a trunk or a PBX. `server` is a host, with a port where it is not the usual one; for TLS, a name.
 
     `username` and `password` are for a server that asks who we are, `caller` who we say that is calling (by default
     the user's name). `interface` is the local address or the network interface to call from. `authorities` is a file of
