@@ -50,7 +50,8 @@ class Sip:
 
     `username` and `password` are for a server that asks who we are, `caller` who we say that is calling (by default
     the user's name). `interface` is the local address or the network interface to call from. `authorities` is a file of
-    those who may vouch for a server that is called by TLS, by default the system's. `start` starts a line.
+    those who may vouch for a server that is called by TLS, by default the system's. `srtp` encrypts what is heard, and
+    calls nobody with whom that cannot be. `start` starts a line.
     """
 
     def __init__(
@@ -66,10 +67,11 @@ class Sip:
         speech: Speaks | None = None,
         interface: str | None = None,
         authorities: str | None = None,
+        srtp: bool = False,
         timing: Timing | None = None,
         start: Callable[[], Awaitable[Line]] = ProcessLine.start,
     ) -> None:
-        self.name = name
+        self._name = name
         self._dial = Dial(
             server=server,
             transport=transport,
@@ -78,6 +80,7 @@ class Sip:
             username=username,
             interface=interface,
             authorities=authorities or AUTHORITIES,
+            srtp=srtp,
         )
         self._password = password
         self._timing = replace(timing or Timing(), ring_for=ring_for.total_seconds())
@@ -125,7 +128,9 @@ class Sip:
         except LineError as error:
             return Retry(OutcomeReason.INTERNAL_ERROR, str(error))
         try:
-            call = CallBySip(line, conversation, speech=self._speech, timing=self._timing, first=first)
+            call = CallBySip(
+                line, conversation, speech=self._speech, timing=self._timing, first=first, provider=self._name
+            )
             return await call.until_over(dial)
         finally:
             await line.close()

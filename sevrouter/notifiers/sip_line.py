@@ -205,6 +205,7 @@ async def run(dial: Dial, orders: asyncio.StreamReader, tell: Callable[[News], N
                 reg_interval=0,
                 transport=_transport(dial.transport),
                 audio_codecs=CODECS,
+                extra_params=("mediaenc=srtp-mand",) if dial.srtp else (),
             ),
             transfer_policy="reject",
         )

@@ -249,6 +249,18 @@ async def test_nobody_agrees_that_it_is_over() -> None:
     )
 
 
+async def test_a_line_that_is_lost_after_all_was_said_loses_nothing() -> None:
+    line = FakeLine({**after_dialling(Answered("id-1")), "hang up": [CRASH]})
+
+    assert await call(line, Keys(), times=1) == Rang(RingEnd.NO_KEY, f"answered; {LOST.detail}")
+
+
+async def test_a_machine_that_is_too_busy_to_call() -> None:
+    assert await call(FakeLine({"dial": []}), Keys(), starts_within=SOON) == Retry(
+        OutcomeReason.INTERNAL_ERROR, f"no process made the call within {SOON:g} s"
+    )
+
+
 async def test_a_call_that_hangs_while_it_speaks_is_ended() -> None:
     line = FakeLine({**after_dialling(Answered("id-1")), TEXT: []})
 
@@ -334,7 +346,7 @@ LOST = Rang(RingEnd.LOST, "the process that made the call ended before it")
         ([Sent()], LOST),
         ([*RINGS], LOST),
         ([*RINGS, Answered("id-1")], LOST),
-        ([*RINGS, Pressed("1")], Rang(RingEnd.ACKNOWLEDGED, LOST.detail)),
+        ([*RINGS, Pressed("1")], Rang(RingEnd.ACKNOWLEDGED, f"answered; {LOST.detail}")),
     ],
     ids=["before", "asked", "ringing", "answered", "acknowledged"],
 )

@@ -282,6 +282,27 @@ async def test_a_call_by_tcp(tmp_path: Path, baresip: None, speech: Speech) -> N
         assert (await ended(call)).end is RingEnd.ACKNOWLEDGED
 
 
+async def test_a_call_that_is_encrypted(tmp_path: Path, baresip: None, speech: Speech) -> None:
+    async with Phone(tmp_path, mode="srtp") as phone:
+        sip = Sip(server=phone.server, interface="127.0.0.1", srtp=True, speech=speech)
+        call = asyncio.create_task(sip.ring(a_ring(), Menu()))
+        await phone.answer()
+        said = await speech.speak(TEXT)
+        await phone.expect_heard(said.seconds + 1.5)
+        await phone.press("1")
+
+        assert (await ended(call)).end is RingEnd.ACKNOWLEDGED
+        assert likeness(phone.recording(), said) > ALIKE
+
+
+async def test_who_cannot_be_called_encrypted_is_not_called(phone: Phone, speech: Speech) -> None:
+    sip = Sip(server=phone.server, interface="127.0.0.1", srtp=True, speech=speech)
+
+    outcome = await asyncio.wait_for(sip.ring(a_ring(), Menu()), PATIENCE)
+
+    assert outcome == Rejected(OutcomeReason.REFUSED, "SIP: 488 Not Acceptable Here")
+
+
 def a_certificate(folder: Path, name: str) -> tuple[Path, Path]:
     """A certificate for a name, with its key in the same file; and without, as the authority that vouches for it."""
     made = make_certificate(folder, names=f"DNS:{name}")

@@ -29,7 +29,8 @@ _FRAME = 80
 
 
 class Phone:
-    """A telephone on a port of its own. `mode` says how its keys travel: "rtp", or "info" (in SIP messages).
+    """A telephone on a port of its own. `mode` says how its keys travel: "rtp", or "info" (in SIP messages);
+    "srtp" is "rtp" encrypted.
 
     It is called by one transport. For "tls" it needs a `certificate`, a PEM file that holds its key as well.
     """

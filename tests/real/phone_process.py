@@ -108,7 +108,11 @@ async def main(port: int, folder: str, mode: str, transport: Any, certificate: s
         reg_interval=0,
         transport=transport,
         dtmf_mode="info" if mode == "info" else "rtpevent",
-        extra_params=("catchall=yes", *((f"cert={certificate}",) if certificate else ())),
+        extra_params=(
+            "catchall=yes",
+            *(("mediaenc=srtp-mand",) if mode == "srtp" else ()),
+            *((f"cert={certificate}",) if certificate else ()),
+        ),
     )
     agent = await UserAgent.create(runtime, account)
     telephone = Telephone(folder, say)
