@@ -5,6 +5,7 @@ The keys that are pressed come inside the call, so nobody has to reach us. Must 
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import ssl
 from dataclasses import replace
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from sevrouter.domain.delivery import OutcomeReason, Retry
+from sevrouter.domain.delivery import OutcomeReason, Rejected, Retry
 from sevrouter.domain.ringing import Rang, RingEnd
 from sevrouter.notifiers.redaction import read_secret
 from sevrouter.notifiers.sip_call import CallBySip, Timing
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Literal
 
-    from sevrouter.domain.delivery import Rejected, Unknown
+    from sevrouter.domain.delivery import Unknown
     from sevrouter.domain.ringing import Ring, Script
     from sevrouter.engine.calling_ports import Conversation
     from sevrouter.notifiers.base import Secret
@@ -45,11 +46,12 @@ _UNQUOTABLE = frozenset('"\\')
 
 
 class Sip:
-    """One server: a trunk or a PBX. `server` is a host, with a port where it is not the usual one.
+    """One server: a trunk or a PBX. `server` is a host, with a port where it is not the usual one; for TLS, a name.
 
     `username` and `password` are for a server that asks who we are, `caller` who we say that is calling (by default
     the user's name). `interface` is the local address or the network interface to call from. `authorities` is a file of
-    those who may vouch for a server that is called by TLS, by default the system's. `start` starts a line.
+    those who may vouch for a server that is called by TLS, by default the system's. `srtp` encrypts what is heard, and
+    calls nobody with whom that cannot be. `start` starts a line.
     """
 
     def __init__(
@@ -65,10 +67,11 @@ class Sip:
         speech: Speaks | None = None,
         interface: str | None = None,
         authorities: str | None = None,
+        srtp: bool = False,
         timing: Timing | None = None,
         start: Callable[[], Awaitable[Line]] = ProcessLine.start,
     ) -> None:
-        self.name = name
+        self._name = name
         self._dial = Dial(
             server=server,
             transport=transport,
@@ -77,6 +80,7 @@ class Sip:
             username=username,
             interface=interface,
             authorities=authorities or AUTHORITIES,
+            srtp=srtp,
         )
         self._password = password
         self._timing = replace(timing or Timing(), ring_for=ring_for.total_seconds())
@@ -90,6 +94,8 @@ class Sip:
 
     async def ring(self, ring: Ring, conversation: Conversation) -> Rang | Retry | Unknown | Rejected:
         """Place a call, and stay with it."""
+        if self._dial.transport == "tls" and is_address(self._dial.server):
+            return Rejected(OutcomeReason.NOT_CONFIGURED, "by TLS a server has to be named: an address is not checked")
         password = self._secret()
         if isinstance(password, Retry):
             return password
@@ -122,7 +128,9 @@ class Sip:
         except LineError as error:
             return Retry(OutcomeReason.INTERNAL_ERROR, str(error))
         try:
-            call = CallBySip(line, conversation, speech=self._speech, timing=self._timing, first=first)
+            call = CallBySip(
+                line, conversation, speech=self._speech, timing=self._timing, first=first, provider=self._name
+            )
             return await call.until_over(dial)
         finally:
             await line.close()
@@ -134,3 +142,13 @@ class Sip:
         if isinstance(password, str) and not _UNQUOTABLE.isdisjoint(password):
             return Retry(OutcomeReason.SECRET_UNREADABLE, "the password holds a character that cannot be passed on")
         return password
+
+
+def is_address(server: str) -> bool:
+    """Whether a server is given by its address. The library would take any certificate of such a one."""
+    host = server.rpartition(":")[0] if re.search(r":\d+$", server) and not server.endswith("]") else server
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True

@@ -52,13 +52,17 @@ UNREACHABLE_BRIDGE = "The bridge cannot be reached from here. "
 class Timing:
     """How long a call waits for what, in seconds, and how many times it says the same.
 
-    `silent_for`: a server that does not even say that it sees to the call, by when it was asked four times, is not
-    there. `key_within`: for a key, after all was said. `talk_for`: whatever is pressed, no longer than this.
+    `starts_within`: a machine that does not get to it by then is too busy to call anybody. `silent_for`: a server that
+    does not even say that it sees to the call, by when it was asked four times, is not there. `rings_within`: one that
+    sees to it for so long, and nothing rings, has no way to that phone. `key_within`: for a key, after all was said.
+    `talk_for`: whatever is pressed, no longer than this.
     `ended_within`: until everybody agrees that a call is over.
     """
 
     ring_for: float = 30.0
+    starts_within: float = 15.0
     silent_for: float = 8.0
+    rings_within: float = 20.0
     key_within: float = 8.0
     times: int = 3
     talk_for: float = 900.0
@@ -87,6 +91,7 @@ class _Stage(enum.Enum):
 _BEFORE_ANSWER = frozenset({_Stage.ASKED, _Stage.SENT, _Stage.TAKEN, _Stage.RINGING})
 # What a server says when a phone rings, or when whoever is behind it is heard.
 _RINGING = frozenset({180, 183})
+_CANCELLED = 487
 
 
 class CallBySip:
@@ -100,8 +105,10 @@ class CallBySip:
         speech: Speaks,
         timing: Timing,
         first: tuple[Script, Sound],
+        provider: str = "sip",
     ) -> None:
         self._line = line
+        self._provider = provider
         self._conversation = conversation
         self._speech = speech
         self._timing = timing
@@ -120,7 +127,7 @@ class CallBySip:
         """Have it made, and stay with it."""
         events: asyncio.Queue[News | _Signal] = asyncio.Queue()
         pumps = [asyncio.create_task(self._hand_on(events)), asyncio.create_task(self._signal_stop(events))]
-        self._wait(self._timing.silent_for)
+        self._wait(self._timing.starts_within)
         try:
             await self._line.tell(dial)
             while True:
@@ -175,13 +182,15 @@ class CallBySip:
         if self._stage not in _BEFORE_ANSWER:
             return
         if isinstance(event, Sent):
-            self._stage = _Stage.SENT if self._stage is _Stage.ASKED else self._stage
+            self._stage = _Stage.SENT
+            self._wait(self._timing.silent_for)
             return
-        if self._stage in (_Stage.ASKED, _Stage.SENT):
-            self._stage = _Stage.TAKEN
-            self._wait(self._timing.ring_for)
-        if event.status in _RINGING:
+        if event.status in _RINGING and not self._has_rung:
             self._has_rung, self._stage = True, _Stage.RINGING
+            self._wait(self._timing.ring_for)
+        elif self._stage in (_Stage.ASKED, _Stage.SENT):
+            self._stage = _Stage.TAKEN
+            self._wait(self._timing.rings_within)
 
     async def _on_taken(self, call_id: str) -> None:
         if not self._is_taken:
@@ -237,7 +246,7 @@ class CallBySip:
             sound = await self._speech.speak(script.text)
         except SpeechError as error:
             # Better what was right a moment ago than silence.
-            log.warning("speech_failed", error=str(error))
+            log.warning("speech_failed", provider=self._provider, error=str(error))
             return self._spare
         if script.then is Then.LISTEN:
             self._spare = sound
@@ -267,7 +276,7 @@ class CallBySip:
         if self._stage is _Stage.CONNECTED:
             await self._hang_up(None)
             return
-        log.warning("bridge_not_reached", detail=detail)
+        log.warning("bridge_not_reached", provider=self._provider, detail=detail)
         script = await self._conversation.script()
         await self._speak(replace(script, text=UNREACHABLE_BRIDGE + script.text))
 
@@ -281,9 +290,17 @@ class CallBySip:
 
     async def _on_late(self) -> None:
         timing = self._timing
-        if self._stage in (_Stage.ASKED, _Stage.SENT):
+        if self._stage is _Stage.ASKED:
+            detail = f"no process made the call within {timing.starts_within:g} s"
+            await self._hang_up(Retry(OutcomeReason.INTERNAL_ERROR, detail))
+        elif self._stage is _Stage.SENT:
             detail = f"the server did not answer within {timing.silent_for:g} s"
             await self._hang_up(Retry(OutcomeReason.TIMED_OUT, detail))
+        elif self._stage is _Stage.TAKEN:
+            # It may have rung without a word, so that this is not for certain; another provider is tried at once.
+            await self._hang_up(
+                Rang(RingEnd.LOST, f"the server took it, and nothing rang within {timing.rings_within:g} s")
+            )
         elif self._stage in _BEFORE_ANSWER:
             await self._hang_up(Rang(RingEnd.NO_ANSWER, f"nobody answered within {timing.ring_for:g} s"))
         elif self._stage is _Stage.LISTENING and self._times < timing.times and self._clock() < self._over_at:
@@ -297,12 +314,16 @@ class CallBySip:
         await self._line.tell(HangUp())
 
     def _over(self, over: Over) -> Rang | Retry | Rejected:
-        # A last word that came after all says more than that there was none.
-        if self._verdict is not None and not (isinstance(self._verdict, Retry) and over.status is not None):
+        if self._verdict is not None and not self._says_more(over):
             return self._verdict
         if self._is_answered:
             return self._answered_end("we hung up" if self._stage is _Stage.ENDING else "they hung up")
         return judge(over, has_rung=self._has_rung, heard=self._is_taken)
+
+    def _says_more(self, over: Over) -> bool:
+        """Whether a last word came after all where there was none; that we cancelled it says nothing new."""
+        is_guess = isinstance(self._verdict, Retry) or (self._verdict is not None and self._verdict.end is RingEnd.LOST)
+        return is_guess and over.status not in (None, _CANCELLED)
 
     def _answered_end(self, who: str) -> Rang:
         # Whoever hung up before anything was said has pressed no key.
@@ -318,6 +339,6 @@ class CallBySip:
         detail = "the process that made the call ended before it"
         if self._stage is _Stage.ASKED:
             return Retry(OutcomeReason.INTERNAL_ERROR, detail)
-        if self._is_answered and self._script.end is not RingEnd.NO_KEY:
-            return Rang(self._script.end, detail)
+        if self._is_answered and (self._stage is _Stage.ENDING or self._script.end is not RingEnd.NO_KEY):
+            return self._answered_end(detail)
         return Rang(RingEnd.LOST, detail)

@@ -49,6 +49,8 @@ SETTLE = 0.6
 ENDED_WITHIN = 3.0
 # The log comes by another way than the events, and may be a little later.
 HEEDED_WITHIN = 0.05
+# Whoever sends no sound at all for so long has gone without a word; muted telephones send silence.
+SILENT_FOR = 300
 # Bytes of an order's line.
 LONGEST_LINE = 65_536
 
@@ -187,6 +189,7 @@ async def run(dial: Dial, orders: asyncio.StreamReader, tell: Callable[[News], N
             native_log_level="error",
             # The call, and the one that it is connected to.
             max_concurrent_calls=2,
+            rtp_timeout=SILENT_FOR,
             extra_config_text=f"{_SETTINGS}{_security(dial)}",
         )
     )
@@ -202,6 +205,7 @@ async def run(dial: Dial, orders: asyncio.StreamReader, tell: Callable[[News], N
                 reg_interval=0,
                 transport=_transport(dial.transport),
                 audio_codecs=CODECS,
+                extra_params=("mediaenc=srtp-mand",) if dial.srtp else (),
             ),
             transfer_policy="reject",
         )

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 # Where this package lies, so that the process takes the same one.
 _ROOT = str(Path(sevrouter.__file__).resolve().parents[1])
 MODULE = "sevrouter.notifiers.sip_line"
-# Seconds, for it to end the call once nobody gives it orders any more.
-GONE_WITHIN = 5.0
+# Seconds, for it to take an order, and to end the call once nobody gives it orders any more.
+TAKEN_WITHIN, GONE_WITHIN = 5.0, 5.0
 # Bytes of one line of news.
 LONGEST_NEWS = 65_536
 
@@ -73,10 +73,15 @@ class ProcessLine:
         return cls(process)
 
     async def tell(self, order: Order, sound: bytes = b"") -> None:
-        """Give an order."""
-        with contextlib.suppress(OSError, RuntimeError):
-            self._orders.write(encoded(order, sound))
-            await self._orders.drain()
+        """Give an order; a process that hangs and takes none is ended, which its news tell."""
+        try:
+            async with asyncio.timeout(TAKEN_WITHIN):
+                self._orders.write(encoded(order, sound))
+                await self._orders.drain()
+        except TimeoutError:
+            self.kill()
+        except (OSError, RuntimeError):
+            return
 
     async def news(self) -> News | None:
         """What happens next."""

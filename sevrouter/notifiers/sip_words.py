@@ -31,6 +31,7 @@ class Dial(Struct, frozen=True, tag="dial", kw_only=True):
     password: str = ""
     interface: str | None = None
     authorities: str | None = None
+    srtp: bool = False
 
     def __repr__(self) -> str:
         # Without the password, wherever it ends up.

@@ -222,6 +222,21 @@ async def test_a_server_that_says_nothing_is_given_up_but_heard_if_it_speaks_aft
     assert await call(line, Keys(), silent_for=SOON) == Rang(RingEnd.BUSY, "SIP: 486 Busy Here")
 
 
+async def test_a_server_that_takes_it_and_lets_nothing_ring_has_no_way_to_that_phone() -> None:
+    line = FakeLine({"dial": [*RINGS[:2]], "hang up": [Over(487, "487 Request Terminated")]})
+    outcome = await call(line, Keys(), rings_within=SOON)
+    assert outcome == Rang(RingEnd.LOST, f"the server took it, and nothing rang within {SOON:g} s")
+
+    line = FakeLine({"dial": [*RINGS[:2]], "hang up": [Over(404, "404 Not Found")]})
+    assert await call(line, Keys(), rings_within=SOON) == Rang(RingEnd.BAD_NUMBER, "SIP: 404 Not Found")
+
+
+async def test_a_phone_that_rings_late_rings_as_long_as_any() -> None:
+    line = FakeLine(after_dialling())
+    outcome = await call(line, Keys(), rings_within=60, ring_for=SOON)
+    assert outcome == Rang(RingEnd.NO_ANSWER, f"nobody answered within {SOON:g} s")
+
+
 async def test_nobody_agrees_that_it_is_over() -> None:
     line = FakeLine({**after_dialling(), "hang up": []})
     assert await call(line, Keys(), ring_for=SOON, ended_within=SOON) == Rang(
@@ -231,6 +246,18 @@ async def test_nobody_agrees_that_it_is_over() -> None:
     line = FakeLine({**after_dialling(Answered("id-1"), Pressed("1")), "hang up": []})
     assert await call(line, Keys(key1=THANKS), ended_within=SOON) == Rang(
         RingEnd.ACKNOWLEDGED, "answered; nobody agreed that it is over"
+    )
+
+
+async def test_a_line_that_is_lost_after_all_was_said_loses_nothing() -> None:
+    line = FakeLine({**after_dialling(Answered("id-1")), "hang up": [CRASH]})
+
+    assert await call(line, Keys(), times=1) == Rang(RingEnd.NO_KEY, f"answered; {LOST.detail}")
+
+
+async def test_a_machine_that_is_too_busy_to_call() -> None:
+    assert await call(FakeLine({"dial": []}), Keys(), starts_within=SOON) == Retry(
+        OutcomeReason.INTERNAL_ERROR, f"no process made the call within {SOON:g} s"
     )
 
 
@@ -319,7 +346,7 @@ LOST = Rang(RingEnd.LOST, "the process that made the call ended before it")
         ([Sent()], LOST),
         ([*RINGS], LOST),
         ([*RINGS, Answered("id-1")], LOST),
-        ([*RINGS, Pressed("1")], Rang(RingEnd.ACKNOWLEDGED, LOST.detail)),
+        ([*RINGS, Pressed("1")], Rang(RingEnd.ACKNOWLEDGED, f"answered; {LOST.detail}")),
     ],
     ids=["before", "asked", "ringing", "answered", "acknowledged"],
 )

@@ -10,7 +10,7 @@ import pytest
 
 from sevrouter.domain.delivery import OutcomeReason, Rejected, Retry
 from sevrouter.domain.ringing import Rang, RingEnd, Script, Then
-from sevrouter.notifiers.sip import Sip
+from sevrouter.notifiers.sip import Sip, is_address
 from sevrouter.notifiers.sip_call import Timing
 from sevrouter.notifiers.sip_process import LineError, ProcessLine
 from sevrouter.notifiers.sound import Sound
@@ -215,6 +215,17 @@ async def test_nobody_is_called_who_would_hear_nothing() -> None:
     assert isinstance(outcome, Retry)
     assert outcome.reason is R.NOT_CONFIGURED
     assert outcome.detail.startswith("cannot speak: /nowhere/speak cannot be run")
+
+
+@pytest.mark.parametrize("server", ["192.0.2.7", "192.0.2.7:5061", "[2001:db8::7]", "[2001:db8::7]:5061"])
+async def test_a_server_whose_certificate_nobody_would_check_is_not_called(server: str) -> None:
+    sip = Sip(server=server, transport="tls", speech=Beep(), start=never)
+
+    outcome = await sip.ring(a_ring(), Talk())
+
+    assert isinstance(outcome, Rejected)
+    assert outcome.reason is R.NOT_CONFIGURED
+    assert not is_address("pbx.example:5061")
 
 
 async def test_a_number_that_is_none_is_not_called() -> None:

@@ -282,14 +282,41 @@ async def test_a_call_by_tcp(tmp_path: Path, baresip: None, speech: Speech) -> N
         assert (await ended(call)).end is RingEnd.ACKNOWLEDGED
 
 
+async def test_a_call_that_is_encrypted(tmp_path: Path, baresip: None, speech: Speech) -> None:
+    async with Phone(tmp_path, mode="srtp") as phone:
+        sip = Sip(server=phone.server, interface="127.0.0.1", srtp=True, speech=speech)
+        call = asyncio.create_task(sip.ring(a_ring(), Menu()))
+        await phone.answer()
+        said = await speech.speak(TEXT)
+        await phone.expect_heard(said.seconds + 1.5)
+        await phone.press("1")
+
+        assert (await ended(call)).end is RingEnd.ACKNOWLEDGED
+        assert likeness(phone.recording(), said) > ALIKE
+
+
+async def test_who_cannot_be_called_encrypted_is_not_called(phone: Phone, speech: Speech) -> None:
+    sip = Sip(server=phone.server, interface="127.0.0.1", srtp=True, speech=speech)
+
+    outcome = await asyncio.wait_for(sip.ring(a_ring(), Menu()), PATIENCE)
+
+    assert outcome == Rejected(OutcomeReason.REFUSED, "SIP: 488 Not Acceptable Here")
+
+
+def a_certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """A certificate for a name, with its key in the same file; and without, as the authority that vouches for it."""
+    made = make_certificate(folder, names=f"DNS:{name}")
+    both = folder / "both.pem"
+    both.write_bytes(made.key.read_bytes() + made.certificate.read_bytes())
+    return both, made.certificate
+
+
 @pytest_asyncio.fixture
 async def secure(tmp_path: Path, baresip: None) -> AsyncIterator[tuple[Phone, Path]]:
     """A phone that is called by TLS, and the authority that vouches for it."""
-    made = make_certificate(tmp_path)
-    both = tmp_path / "both.pem"
-    both.write_bytes(made.key.read_bytes() + made.certificate.read_bytes())
+    both, authority = a_certificate(tmp_path, "localhost")
     async with Phone(tmp_path, transport="tls", certificate=both) as started:
-        yield started, made.certificate
+        yield started, authority
 
 
 def by_tls(phone: Phone, speech: Speech, authorities: Path | None) -> Sip:
@@ -320,3 +347,13 @@ async def test_a_server_that_nobody_vouches_for_is_not_called(secure: tuple[Phon
     assert isinstance(outcome, Retry)
     assert outcome.reason is OutcomeReason.UNREACHABLE
     assert not phone.rung
+
+
+async def test_a_server_with_another_s_certificate_is_not_called(tmp_path: Path, baresip: None, speech: Speech) -> None:
+    both, authority = a_certificate(tmp_path, "elsewhere.example")
+    async with Phone(tmp_path, transport="tls", certificate=both) as phone:
+        call = asyncio.create_task(by_tls(phone, speech, authority).ring(a_ring(), Menu()))
+        outcome = await asyncio.wait_for(call, PATIENCE)
+
+        assert isinstance(outcome, Retry)
+        assert not phone.rung

@@ -29,7 +29,8 @@ _FRAME = 80
 
 
 class Phone:
-    """A telephone on a port of its own. `mode` says how its keys travel: "rtp", or "info" (in SIP messages).
+    """A telephone on a port of its own. `mode` says how its keys travel: "rtp", or "info" (in SIP messages);
+    "srtp" is "rtp" encrypted.
 
     It is called by one transport. For "tls" it needs a `certificate`, a PEM file that holds its key as well.
     """
@@ -51,8 +52,8 @@ class Phone:
     @property
     def server(self) -> str:
         """Where it is called."""
-        # TLS is served beside the rest.
-        return f"127.0.0.1:{self.port + (self._transport == 'tls')}"
+        # TLS is served beside the rest, and wants a name.
+        return f"localhost:{self.port + 1}" if self._transport == "tls" else f"127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> Self:
         self.directory.mkdir(parents=True)

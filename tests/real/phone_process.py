@@ -99,6 +99,11 @@ async def main(port: int, folder: str, mode: str, transport: Any, certificate: s
     runtime = Runtime()
     settings = f"sip_listen 127.0.0.1:{port}\n" + (f"sip_certificate {certificate}\n" if certificate else "")
     await runtime.start(Config(net_interface="127.0.0.1", max_concurrent_calls=None, extra_config_text=settings))
+    parameters = ["catchall=yes"]
+    if mode == "srtp":
+        parameters.append("mediaenc=srtp-mand")
+    if certificate:
+        parameters.append(f"cert={certificate}")
     account = Account(
         user="phone",
         domain=f"127.0.0.1:{port}",
@@ -106,7 +111,7 @@ async def main(port: int, folder: str, mode: str, transport: Any, certificate: s
         reg_interval=0,
         transport=transport,
         dtmf_mode="info" if mode == "info" else "rtpevent",
-        extra_params=("catchall=yes", *((f"cert={certificate}",) if certificate else ())),
+        extra_params=tuple(parameters),
     )
     agent = await UserAgent.create(runtime, account)
     telephone = Telephone(folder, say)

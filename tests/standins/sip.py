@@ -198,7 +198,8 @@ def _is_right(header: str, request: Request) -> bool:
     secret = _md5(f"{USER}:{REALM}:{PASSWORD}")
     what = _md5(f"{request.method}:{given['uri']}")
     middle = f"{NONCE}:{given['nc']}:{given['cnonce']}:{given['qop']}" if "qop" in given else NONCE
-    return given["username"] == USER and given["response"] == _md5(f"{secret}:{middle}:{what}")
+    is_proof = given["response"] == _md5(f"{secret}:{middle}:{what}")
+    return given["username"] == USER and is_proof
 
 
 def _md5(text: str) -> str:
