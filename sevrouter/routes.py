@@ -193,6 +193,7 @@ def _sip(name: str, settings: SipSettings) -> Phone:
         ring_for=settings.ring_for,
         speech=Speech(settings.speech, language=settings.language),
         interface=settings.interface,
+        srtp=settings.srtp,
         authorities=None if settings.authorities is None else str(settings.authorities),
     )
 

@@ -57,6 +57,7 @@ class SipSettings:
     speech: tuple[str, ...]
     interface: str | None
     authorities: Path | None
+    srtp: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

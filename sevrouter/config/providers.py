@@ -178,6 +178,7 @@ class Sip(Provider):
     ca_file: Text | None = Field(
         None, description="A file of certificates that vouch for the server by TLS. Default: the system's."
     )
+    srtp: bool = Field(False, description="Whether what is said is encrypted (SRTP). Default: false.")
 
 
 class PagerTree(Provider):
@@ -308,6 +309,7 @@ def call_settings(provider: AnyProvider, base: Path, open_file: Callable[[str], 
                 language=provider.language,
                 speech=provider.speech,
                 interface=provider.interface,
+                srtp=provider.srtp,
                 authorities=None if provider.ca_file is None else (base / provider.ca_file).absolute(),
             )
         case PagerTree():
