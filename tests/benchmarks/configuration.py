@@ -23,7 +23,7 @@ class Configured:
     """What differs between measurements. `asking` nobody leaves out all that follows from an incident.
 
     `resolve_after` is the quiet time before an incident is over, as a duration. With a `prometheus` each alert asks it
-    a query of its cluster, `every` so many seconds.
+    a query of its cluster, `every` so many seconds. With `policies` it is they that have the provider asked.
     """
 
     provider: str = NOWHERE
@@ -31,6 +31,7 @@ class Configured:
     asking: bool = True
     resolve_after: str = "5m"
     prometheus: str | None = None
+    policies: bool = False
     every: float = 30.0
     store: Mapping[str, str] = field(default_factory=lambda: {"url": "sqlite:sevrouter.db"})
 
@@ -45,17 +46,22 @@ class Configured:
 
     def _document(self) -> dict[str, Any]:
         watched = {} if self.prometheus is None else {"prometheus": {"url": self.prometheus}}
-        return watched | {
-            "rules": [*_rules(self.rules), *([] if self.prometheus is None else [_watched(self.every)])],
-            "incidents": {"group_by": list(GROUP_BY), "resolve_after": self.resolve_after},
-            "responses": _ASKED if self.asking else {name: [] for name in _ASKED},
-            "integrations": {
-                "call": {"type": "pagerduty", "url": self.provider, "routing_key_file": "routing-key"},
-                "slack": {"type": "console"},
-                "jira": {"type": "console"},
-            },
-            "store": dict(self.store),
-        }
+        by_policies = {"policies": {"default": {"steps": [{"targets": ["ana"]}]}}, "people": {"ana": {}}}
+        return (
+            watched
+            | (by_policies if self.policies else {})
+            | {
+                "rules": [*_rules(self.rules), *([] if self.prometheus is None else [_watched(self.every)])],
+                "incidents": {"group_by": list(GROUP_BY), "resolve_after": self.resolve_after},
+                "responses": _ASKED if self.asking else {name: [] for name in _ASKED},
+                "integrations": {
+                    "call": {"type": "pagerduty", "url": self.provider, "routing_key_file": "routing-key"},
+                    "slack": {"type": "console"},
+                    "jira": {"type": "console"},
+                },
+                "store": dict(self.store),
+            }
+        )
 
 
 def _rules(count: int) -> list[dict[str, Any]]:

@@ -42,6 +42,8 @@ class Effort:
     longest_run: float
     paces: tuple[Pace, ...]
     steady: Pace
+    called: int
+    storm: int
     few_rules: int
     rules: int
     graded: int
@@ -67,6 +69,8 @@ FULL = Effort(
     longest_run=0.8,
     paces=(Pace(100, 1, 3.0), Pace(1_000, 1, 1.5), Pace(20, 100, 2.0)),
     steady=Pace(200, 20, 2.0),
+    called=200,
+    storm=100_000,
     few_rules=200,
     rules=10_000,
     graded=10_000,
@@ -91,6 +95,8 @@ QUICK = Effort(
     longest_run=0.35,
     paces=(Pace(100, 1, 1.5), Pace(1_000, 1, 0.5), Pace(20, 100, 1.0)),
     steady=Pace(200, 20, 1.0),
+    called=60,
+    storm=100_000,
     few_rules=200,
     rules=10_000,
     graded=2_000,

@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.benchmarks.effort import Effort
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.measures.alerta import measure_alerta
+from tests.benchmarks.measures.called import measure_called
 from tests.benchmarks.measures.curves import measure_curves
 from tests.benchmarks.measures.disk import measure_disk
 from tests.benchmarks.measures.footprint import measure_footprint
@@ -40,6 +41,7 @@ MEASURES = {
     "postgres": Measure(title="Intake on PostgreSQL", measure=measure_postgres, drawn=True),
     "alerta": Measure(title="Intake beside alerta", measure=measure_alerta, drawn=True),
     "latency": Measure(title="From a webhook to the call", measure=measure_latency, drawn=True),
+    "called": Measure(title="From a webhook to the call, by a policy", measure=measure_called),
     "steady": Measure(title="Answers at a steady rate", measure=measure_steady, drawn=True),
     "rules": Measure(title="Many rules", measure=measure_rules),
     "open-incidents": Measure(title="Many open incidents", measure=measure_open_incidents),

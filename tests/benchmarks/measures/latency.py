@@ -40,7 +40,7 @@ async def measure_latency(folder: Path, effort: Effort, peers: Peers) -> list[Fi
         ]
         sender = await stack.enter_async_context(open_field(folder, contestants))
         for contestant in contestants:
-            await _latencies(sender, provider, contestant, _WARM_UP, number=0)
+            await latencies(sender, provider, contestant, _lot(_WARM_UP, 0), rate=_WARM_UP.posts)
         return [
             figure
             for pace in effort.paces
@@ -54,7 +54,7 @@ async def _pace(
     runs: dict[str, list[list[float]]] = {}
     for number in range(1, rounds + 1):
         for contestant in contestants:
-            run = await _latencies(sender, provider, contestant, pace, number=number)
+            run = await latencies(sender, provider, contestant, _lot(pace, number), rate=pace.posts)
             runs.setdefault(contestant.name, []).append(run)
     what = f"webhook in to provider asked, {pace.posts * pace.size:,} alerts/s, {pace.size:,} a POST"
     return [
@@ -75,12 +75,11 @@ def _lot(pace: Pace, number: int) -> Lot:
     return Lot(name=name, posts=count, size=pace.size, services=count, severity="critical", percent=16)
 
 
-async def _latencies(
-    sender: Sender, provider: PythonServer, contestant: Contestant, pace: Pace, *, number: int
+async def latencies(
+    sender: Sender, provider: PythonServer, contestant: Contestant, lot: Lot, *, rate: float
 ) -> list[float]:
     """Send a lot, and return the seconds from each POST until the provider was first asked about an alert of it."""
-    lot = _lot(pace, number)
-    sent = await sender.send(contestant.requests(lot), contestant.process.port, rate=pace.posts)
+    sent = await sender.send(contestant.requests(lot), contestant.process.port, rate=rate)
 
     async def all_arrived() -> bool:
         await asyncio.sleep(_POLL)
