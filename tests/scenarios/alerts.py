@@ -21,9 +21,9 @@ def warning(**changes: Any) -> dict[str, Any]:
     return alert(CHECKOUT | {"severity": "warning"}, SUMMARY, **changes)
 
 
-def affected(percent: str, **changes: Any) -> dict[str, Any]:
+def affected(percent: str, *, service: str = "checkout", **changes: Any) -> dict[str, Any]:
     """An alert that says how many customers are affected."""
-    labels = {"alertname": "Availability", "service": "checkout", "slo": "availability", "severity": "warning"}
+    labels = {"alertname": "Availability", "service": service, "slo": "availability", "severity": "warning"}
     return alert(labels, {"summary": "Customers are affected", "users_affected_percent": percent}, **changes)
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
+from tests.real.payloads import webhook
 from tests.real.sevrouter import Sevrouter
-from tests.scenarios.alerts import critical, one
+from tests.scenarios.alerts import affected, critical, one
 from tests.standins.fixtures import twilio
 from tests.standins.slack import SIGNING_SECRET
 from tests.standins.twilio import ACCOUNT_SID, AUTH_TOKEN, CALLER
@@ -209,6 +210,40 @@ async def test_a_drill_calls_somebody_and_its_success_is_a_metric(
         assert await sevrouter_command("drill", "--person", "ben") == 1
         await twilio.expect_call(BEN)
         assert await sevrouter.metric(name, person="ben", provider="main-line") == 0
+
+
+async def test_ten_thousand_major_incidents_ring_once_and_one_key_owns_them_all(
+    process: Sevrouter, team: Team, twilio: Twilio
+) -> None:
+    everything = [affected("40%", service=f"service-{number}") for number in range(10_000)]
+    calls(team, twilio, process.url, responses={"SEV-1": ["call"], "SEV-2": ["call"]})
+    async with process as sevrouter:
+        assert (await sevrouter.post(webhook(everything))).status == 200
+        ana, ben = await twilio.expect_call(ANA), await twilio.expect_call(BEN)
+        await sevrouter.poll(lambda: taken(sevrouter, 10_000), "has not taken all of them", within=60)
+        # What came since the call was asked for joins it: whoever listens is told all of it.
+        ana.answer()
+        ana.be_silent()
+        await ana.until_heard("And 9999 more incidents, the worst a SEV-1 on")
+        ana.press("1")
+        await ana.until_heard("Thank you. You own all 10000 now.")
+        ana.hang_up()
+        await ben.until("canceled")
+        await sevrouter.poll(lambda: owned(sevrouter, 10_000), "has lost some of them", within=60)
+        # Nobody was called a second time, and nothing is left that could ring.
+        assert len(twilio.effects) == 2
+        assert await sevrouter.metric("sevrouter_incidents", sev="SEV-1", state="triggered") == 0
+
+
+async def taken(sevrouter: Sevrouter, count: int) -> bool:
+    """Whether the calls of so many incidents were begun."""
+    done = await sevrouter.metric("sevrouter_deliveries_total", integration="call", outcome="delivered")
+    return done >= count
+
+
+async def owned(sevrouter: Sevrouter, count: int) -> bool:
+    """Whether so many incidents are somebody's."""
+    return await sevrouter.metric("sevrouter_incidents", sev="SEV-1", state="acknowledged") == count
 
 
 async def test_where_twilio_is_down_pagerduty_is_told(process: Sevrouter, team: Team, twilio: Twilio) -> None:
