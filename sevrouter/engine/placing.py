@@ -81,7 +81,7 @@ class Placing:
                 outcome = Rang(RingEnd.LOST, outcome.detail or detail)
             else:
                 await asyncio.sleep(self.look_every)
-        await asyncio.shield(self._record(ring, conversation, outcome, unknowns))
+        await asyncio.shield(self._record(ring, conversation, outcome, unknowns, is_new=is_new))
 
     async def _asked(self, ring: Ring, attempt: Awaitable[Outcome]) -> Outcome:
         try:
@@ -98,8 +98,10 @@ class Placing:
         known = known or ring
         return known if known.reference is not None else replace(known, reference=conversation.reference)
 
-    async def _record(self, ring: Ring, conversation: RingConversation, outcome: Outcome, unknowns: int) -> None:
-        end, detail = self._judged(ring, outcome)
+    async def _record(
+        self, ring: Ring, conversation: RingConversation, outcome: Outcome, unknowns: int, *, is_new: bool
+    ) -> None:
+        end, detail = self._judged(ring, outcome, is_new=is_new)
         is_over = replace(
             ring, end=end, detail=detail, ended_at=self._clock(), unknowns=unknowns, reference=conversation.reference
         )
@@ -115,9 +117,13 @@ class Placing:
         if ended is not None:
             self._report(ended)
 
-    def _judged(self, ring: Ring, outcome: Outcome) -> tuple[RingEnd, str]:
-        """What it has come to, and what that says of its provider."""
+    def _judged(self, ring: Ring, outcome: Outcome, *, is_new: bool) -> tuple[RingEnd, str]:
+        """What it has come to, and what that says of its provider: nothing, where it is the worker that was lost."""
         match outcome:
+            case Rang(RingEnd.LOST, detail) if not is_new:
+                return RingEnd.LOST, detail
+            case Retry(reason, detail) if not is_new:
+                return RingEnd.NOT_PLACED, f"{reason.value} {detail}".strip()
             case Rang(RingEnd.LOST, detail):
                 self._health.condemn(ring.provider, detail or "nobody knows what came of a call")
                 return RingEnd.LOST, detail

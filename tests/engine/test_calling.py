@@ -382,6 +382,33 @@ async def test_a_call_whose_process_died_is_taken_up_again(stage: CallingStage) 
     await before.stop(within=0)
 
 
+async def test_a_call_that_was_never_placed_because_its_process_died_says_nothing_of_its_provider(
+    stages: Callable[..., CallingStage],
+) -> None:
+    stage = stages(SIP, PAGERDUTY)
+    await stage.push(DOWN)
+    stage.slack.expect(OPENED)
+    stage.sip.expect("ana", "ben")
+    before = stage.ringer
+    stage.restart()
+    stage.use()
+    never = Retry(OutcomeReason.NOT_FOUND, "no such call")
+    stage.sip.answers_later("ana", never)
+    stage.sip.answers_later("ben", Rang(RingEnd.LOST))
+    await stage.ringer.rescue(everybody=True)
+    await stage.settle()
+    # Nobody else is asked to call, and who was not rung is rung.
+    ana = stage.sip.expect_one("ana")
+    await stage.forward(seconds=60)
+    stage.sip.expect_one("ben")
+    await ana.answer()
+    await ana.press("1")
+    ana.hang_up()
+    await stage.ended(ana)
+    stage.slack.expect(ACKNOWLEDGED)
+    await before.stop(within=0)
+
+
 async def test_a_key_that_was_pressed_right_before_the_end_of_the_process_counts(stage: CallingStage) -> None:
     await stage.push(DOWN)
     ana, _ = stage.sip.expect("ana", "ben")

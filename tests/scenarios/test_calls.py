@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -166,6 +167,37 @@ async def test_a_call_goes_on_after_the_daemon_was_killed(process: Sevrouter, te
         assert metrics.metric("sevrouter_incidents", sev="SEV-2", state="acknowledged") == 1
 
 
+@pytest.mark.parametrize("seed", range(2))
+async def test_whenever_it_is_killed_a_phone_rings_once_and_never_more_than_twice(
+    process: Sevrouter, team: Team, twilio: Twilio, seed: int
+) -> None:
+    # What it says on Slack is another story; here it is killed there, too.
+    calls(team, twilio, process.url, responses={"SEV-1": ["call"], "SEV-2": ["call"]})
+    delays = random.Random(seed)  # noqa: S311  no secret is made of it
+    async with process as sevrouter:
+        for _ in range(4):
+            posted = asyncio.create_task(sevrouter.post(one(critical())))
+            await asyncio.sleep(delays.uniform(0, 0.12))  # somewhere between two steps; where does not matter
+            await sevrouter.kill9()
+            await asyncio.gather(posted, return_exceptions=True)
+            await sevrouter.start()
+        # Alertmanager sends again what it was not thanked for.
+        assert (await sevrouter.post(one(critical()))).status == 200
+        await sevrouter.poll(lambda: is_called(twilio, ANA), "has called nobody", within=60)
+        placed = [each for each in twilio.effects if each.to == ANA]
+        assert 1 <= len(placed) <= 2
+        next(each for each in placed if not each.is_over).press("1")
+        await sevrouter.poll(lambda: owned(sevrouter, 1, sev="SEV-2"), "was not owned by a key", within=60)
+        for each in twilio.effects:
+            each.claimed = True
+        assert sum(each.to == BEN for each in twilio.effects) <= 2
+
+
+async def is_called(twilio: Twilio, number: str) -> bool:
+    """Whether somebody's phone rings."""
+    return any(each.to == number and each.status == "ringing" for each in twilio.effects)
+
+
 async def test_the_command_line_owns_what_rings(
     process: Sevrouter, team: Team, twilio: Twilio, sevrouter_command: Command
 ) -> None:
@@ -241,9 +273,9 @@ async def taken(sevrouter: Sevrouter, count: int) -> bool:
     return done >= count
 
 
-async def owned(sevrouter: Sevrouter, count: int) -> bool:
+async def owned(sevrouter: Sevrouter, count: int, *, sev: str = "SEV-1") -> bool:
     """Whether so many incidents are somebody's."""
-    return await sevrouter.metric("sevrouter_incidents", sev="SEV-1", state="acknowledged") == count
+    return await sevrouter.metric("sevrouter_incidents", sev=sev, state="acknowledged") == count
 
 
 async def test_where_twilio_is_down_pagerduty_is_told(process: Sevrouter, team: Team, twilio: Twilio) -> None:
