@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 # Seconds.
 PIECE = 0.1
-# As much is given ahead as a busy machine may pause for, and no more: a key stops it at once.
-AHEAD = 0.4
+# As much is given ahead as a busy machine may pause for; the library has room for twice that.
+AHEAD = 1.0
 LOOK_EVERY = 0.02
 # What has left is heard a little later.
 TAIL = 0.3
