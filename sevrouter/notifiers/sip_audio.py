@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
 # Seconds.
 PIECE = 0.1
-# As much is given ahead as a busy machine may pause for, and no more: a key stops it at once.
-AHEAD = 0.4
+# As much is given ahead as a busy machine may pause for; the library has room for twice that.
+AHEAD = 1.0
 LOOK_EVERY = 0.02
+# Two packets.
+TICK = 0.04
 # What has left is heard a little later.
 TAIL = 0.3
 MEDIA_WITHIN = 5.0
@@ -34,6 +36,9 @@ async def play(call: Call, sound: Sound) -> None:
 
     try:
         rate, channels = await _ready(call)
+        # What was said before and has been cut off is thrown away at the next tick, and whatever was written by then.
+        await _room(call, 0)
+        await asyncio.sleep(TICK)
         for piece in resampled(sound, rate, piece=round(rate * PIECE)):
             left = piece if channels == 1 else b"".join(piece[at : at + 2] * channels for at in range(0, len(piece), 2))
             while left:
@@ -44,9 +49,10 @@ async def play(call: Call, sound: Sound) -> None:
         await asyncio.sleep(TAIL)
     except (AudioNotActive, TimeoutError):
         return
-    finally:
+    except asyncio.CancelledError:
         with contextlib.suppress(AudioNotActive, AudioRestarted):
             call.audio.flush_tx()
+        raise
 
 
 async def _ready(call: Call) -> tuple[int, int]:
@@ -87,8 +93,10 @@ async def connect(agent: UserAgent, call: Call, address: str, digits: str, *, co
         await other.wait_established(BRIDGE_WITHIN)
         connected()
         relay = [asyncio.create_task(_pass_on(*way)) for way in ((other, call), (call, other))]
+        # Whoever mutes themselves there does so with a key.
+        call.on_dtmf(lambda digit: relay.append(asyncio.create_task(_press(other, digit.digit))))
         await _press(other, digits)
-        await asyncio.wait(relay, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(relay[:2], return_when=asyncio.FIRST_COMPLETED)
     except BaresipError as error:
         return str(error)
     finally:

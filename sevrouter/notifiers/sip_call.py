@@ -172,6 +172,9 @@ class CallBySip:
                 await self._on_progress(event)
             case _ if self._stage is not _Stage.ENDING:
                 await self._talk(event)
+            case Pressed(key) if self._is_answered:
+                # Nothing is said any more, but whoever pressed it in the last moment means it.
+                self._script = await self._conversation.pressed(key)
             case _:
                 pass  # It comes too late to matter.
         return None

@@ -13,9 +13,6 @@ from msgspec import Struct
 if TYPE_CHECKING:
     import asyncio
 
-# A minute and a half of speech at 48 kHz takes 9 MB.
-LONGEST_SOUND = 32_000_000
-
 
 class Dial(Struct, frozen=True, tag="dial", kw_only=True):
     """Call `number`. `server` is a host, with a port where it is not the usual one.

@@ -64,10 +64,10 @@ async def phone(tmp_path: Path, baresip: None) -> AsyncIterator[RealPhone]:
 
 
 @pytest_asyncio.fixture
-async def stage(store: SqliteStore, phone: RealPhone, speech: Speech) -> AsyncIterator[CallingStage]:
+async def stage(sqlite_store: SqliteStore, phone: RealPhone, speech: Speech) -> AsyncIterator[CallingStage]:
     """Ana and Ben, who are called at the same time, at the same exchange."""
     both = Step((Target(person="ana"), Target(person="ben")), then=timedelta(minutes=3))
-    made = CallingStage(store, SIP, policy=replace(POLICY, steps=(both,)))
+    made = CallingStage(sqlite_store, SIP, policy=replace(POLICY, steps=(both,)))
     sip = Sip(server=phone.server, interface="127.0.0.1", caller="+49300", speech=speech)
     made.sip = Telephones(made.changed, sip)
     made.ringer.phones = {"sip": made.sip}

@@ -255,6 +255,15 @@ async def test_a_line_that_is_lost_after_all_was_said_loses_nothing() -> None:
     assert await call(line, Keys(), times=1) == Rang(RingEnd.NO_KEY, f"answered; {LOST.detail}")
 
 
+async def test_a_key_in_the_last_moment_counts() -> None:
+    line = FakeLine({**after_dialling(Answered("id-1")), "hang up": [Pressed("1"), Over(None, "bye")]})
+    talk = Keys(key1=THANKS)
+
+    assert await call(line, talk, times=1) == Rang(RingEnd.ACKNOWLEDGED, "answered; we hung up")
+    assert line.said == [TEXT]
+    assert talk.keys == ["1"]
+
+
 async def test_a_machine_that_is_too_busy_to_call() -> None:
     assert await call(FakeLine({"dial": []}), Keys(), starts_within=SOON) == Retry(
         OutcomeReason.INTERNAL_ERROR, f"no process made the call within {SOON:g} s"

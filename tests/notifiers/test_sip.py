@@ -10,6 +10,7 @@ import pytest
 
 from sevrouter.domain.delivery import OutcomeReason, Rejected, Retry
 from sevrouter.domain.ringing import Rang, RingEnd, Script, Then
+from sevrouter.notifiers import sip_process
 from sevrouter.notifiers.sip import Sip, is_address
 from sevrouter.notifiers.sip_call import Timing
 from sevrouter.notifiers.sip_process import LineError, ProcessLine
@@ -20,6 +21,8 @@ from tests.real.ports import free_port
 from tests.standins.sip import PASSWORD, USER, SipServer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sevrouter.notifiers.base import Secret
     from sevrouter.notifiers.sip_process import Line
 
@@ -192,6 +195,49 @@ async def test_a_process_that_dies_takes_its_call_with_it_and_nothing_else(bares
         outcome = await asyncio.wait_for(call, PATIENCE)
 
     assert outcome == Rang(RingEnd.LOST, "the process that made the call ended before it")
+
+
+# What a process does as soon as it loads the library, and what is told of it.
+@pytest.mark.parametrize(
+    ("library", "outcome"),
+    [
+        (
+            "raise ImportError('no module named baresip')",
+            Rejected(R.NOT_CONFIGURED, "calls by SIP need the extra sevrouter[sip]: no module named baresip"),
+        ),
+        (
+            "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
+            Retry(R.INTERNAL_ERROR, "the process that made the call ended before it"),
+        ),
+        (
+            "import time; time.sleep(60)",
+            Retry(R.INTERNAL_ERROR, "no process made the call within 1 s"),
+        ),
+    ],
+    ids=["missing", "crashes", "hangs"],
+)
+async def test_a_library_that_is_missing_or_mad_costs_one_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str, outcome: Rejected | Retry
+) -> None:
+    (tmp_path / "baresip.py").write_text(library)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(sip_process, "GONE_WITHIN", 0.2)
+    timing = Timing(starts_within=1, ended_within=0.1)
+    sip = Sip(server="127.0.0.1", interface="127.0.0.1", speech=Beep(), timing=timing)
+
+    assert await asyncio.wait_for(sip.ring(a_ring(), Talk()), PATIENCE) == outcome
+
+
+async def test_twenty_at_once(baresip: None) -> None:
+    numbers = [f"+49301{number:02}" for number in range(20)]
+    async with SipServer("486 Busy Here") as server:
+        sip = a_sip(server.address)
+        calls = [sip.ring(a_ring(number=number), Talk()) for number in numbers]
+        outcomes = await asyncio.wait_for(asyncio.gather(*calls), 2 * PATIENCE)
+        for number in numbers:
+            await server.expect_invite(number)
+
+    assert outcomes == [Rang(RingEnd.BUSY, "SIP: 486 Busy Here")] * 20
 
 
 async def test_a_call_whose_process_is_gone_may_have_rung() -> None:

@@ -243,6 +243,9 @@ async def test_the_bridge_is_called_its_code_pressed_and_each_hears_the_other(ph
     await phone.answer(call=2)
     for key in "77#":
         await phone.expect("key", call=2, that=lambda each, key=key: each["key"] == key)  # type: ignore[misc]
+    await phone.press("*6", call=1)
+    for key in "*6":
+        await phone.expect("key", call=2, that=lambda each, key=key: each["key"] == key)  # type: ignore[misc]
     said = await speech.speak("What is broken?")
     await phone.say(said)
     begun = len(phone.recording(call=2)) / 8_000

@@ -8,7 +8,7 @@ import importlib.util
 import json
 import os
 import sys
-from operator import mul
+from operator import itemgetter, mul
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -26,6 +26,9 @@ WITHIN = 30.0  # seconds
 _ROOT = Path(__file__).resolve().parents[2]
 # Samples over which loudness is measured: 10 ms.
 _FRAME = 80
+# Samples that are looked for together, and when there is no need to look further.
+_PART = RATE // 2
+_SURE = 0.95
 
 
 class Phone:
@@ -176,16 +179,33 @@ def require_baresip() -> None:
 
 
 def likeness(recording: array[int], sound: Sound) -> float:
-    """How much a recording holds of a sound, from its beginning to its end, wherever that begins: 1 is all of it."""
+    """How much a recording holds of a sound, from its beginning to its end, wherever that begins: 1 is all of it.
+
+    A busy machine now and then sends a packet late, and what follows is heard later: that is still the same.
+    """
     said = samples_of(b"".join(resampled(sound, RATE, piece=RATE)))
     if len(recording) < len(said):
         return 0.0
-    coarse = _best(_loudness(recording), _loudness(said)) * _FRAME
-    around = range(max(0, coarse - 2 * _FRAME), min(len(recording) - len(said), coarse + 2 * _FRAME) + 1)
-    # Two seconds are enough to find where exactly it begins.
-    part = said[: 2 * RATE]
-    exactly = max(around, key=lambda at: _correlation(recording[at : at + len(part)], part), default=0)
-    return _correlation(recording[exactly : exactly + len(said)], said)
+    at = _best(_loudness(recording), _loudness(said)) * _FRAME
+    alike = total = 0.0
+    for begin in range(0, len(said), _PART):
+        part = said[begin : begin + _PART]
+        at, likeness_of_part = _found(recording, part, at + begin)
+        at -= begin
+        energy = sum(map(mul, part, part))
+        alike, total = alike + energy * likeness_of_part, total + energy
+    return alike / total
+
+
+def _found(recording: array[int], part: array[int], near: int) -> tuple[int, float]:
+    """Where a part begins, not far from where it should, and how much alike it is."""
+    best = near, 0.0
+    for reach in (2, 2 * _FRAME, 10 * _FRAME):
+        lags = range(max(0, near - reach), max(1, min(near + reach, len(recording) - len(part)) + 1))
+        best = max(((at, _correlation(recording[at : at + len(part)], part)) for at in lags), key=itemgetter(1))
+        if best[1] > _SURE:
+            break
+    return best
 
 
 def _best(heard: list[float], said: list[float]) -> int:
