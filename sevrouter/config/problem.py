@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Steps = tuple[str | int, ...]
 
-LONGEST_MESSAGE = 400
+LONGEST_MESSAGE = 600
 # Looking for the nearest of many thousand words takes longer than a start may.
 MOST_SUGGESTIONS = 500
 
