@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
+from sevrouter.config.bounds import between, lasting
 from sevrouter.config.document import EACH
-from sevrouter.config.fields import NOT_EMPTY, Duration, HowMany, Section, SevName, Text, Url, Zone, between, lasting
+from sevrouter.config.fields import NOT_EMPTY, Duration, HowMany, Section, SevName, Text, Url, Zone
 from sevrouter.config.problem import FieldError, did_you_mean
 from sevrouter.config.providers import PHONES, name_of
 from sevrouter.config.quantity import parse_duration

@@ -23,6 +23,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from sevrouter.config.bounds import at_least, at_most
 from sevrouter.config.problem import FieldError
 from sevrouter.config.quantity import parse_duration, parse_size
 from sevrouter.config.secret import SecretError, checked_secret
@@ -30,7 +31,6 @@ from sevrouter.domain.labels import Matcher, MatcherError, parse_matcher
 from sevrouter.domain.measure import parse_threshold
 from sevrouter.domain.promql import QueryTemplate
 from sevrouter.domain.sev import NONE, Sev, parse_sev
-from sevrouter.domain.text import duration_text
 
 SEV_HINT = "write SEV-1, SEV-2, SEV-3, SEV-4, SEV-5"
 TLS_MODES = ("disable", "require", "verify-ca", "verify-full")
@@ -263,46 +263,6 @@ def _inline_secret(value: SecretStr) -> SecretStr:
     return value
 
 
-def _at_least(least: timedelta, reason: str) -> AfterValidator:
-    def check(value: timedelta) -> timedelta:
-        if value < least:
-            raise FieldError(f"is shorter than {reason}")
-        return value
-
-    return AfterValidator(check)
-
-
-def _at_most(most: timedelta, reason: str) -> AfterValidator:
-    def check(value: timedelta) -> timedelta:
-        if value > most:
-            raise FieldError(f"is longer than {reason}")
-        return value
-
-    return AfterValidator(check)
-
-
-def lasting(least: timedelta, most: timedelta) -> AfterValidator:
-    """Refuses what is shorter or longer."""
-
-    def check(value: timedelta) -> timedelta:
-        if not least <= value <= most:
-            raise FieldError(f"is not between {duration_text(least)} and {duration_text(most)}")
-        return value
-
-    return AfterValidator(check)
-
-
-def between(least: int, most: int) -> AfterValidator:
-    """Refuses what is less or more."""
-
-    def check(value: int) -> int:
-        if not least <= value <= most:
-            raise FieldError(f"is not between {least} and {most}")
-        return value
-
-    return AfterValidator(check)
-
-
 def _zone(value: object) -> zoneinfo.ZoneInfo:
     text = _text(value)
     try:
@@ -323,14 +283,12 @@ SevOrNone = Annotated[Sev | None, PlainValidator(_sev_or_none), _words("^(SEV-[1
 MatcherText = Annotated[Matcher, PlainValidator(_matcher), WithJsonSchema({"type": "string"})]
 Bound = Annotated[Text, AfterValidator(_bound)]
 Duration = Annotated[timedelta, BeforeValidator(_duration), _words("^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$")]
-Retention = Annotated[Duration, _at_least(timedelta(days=1), "a day (1d)")]
-Deadline = Annotated[Duration, _at_least(timedelta(minutes=1), "a minute (1m)")]
-Wait = Annotated[
-    Duration, _at_least(timedelta(seconds=1), "a second (1s)"), _at_most(timedelta(hours=1), "an hour (1h)")
-]
+Retention = Annotated[Duration, at_least(timedelta(days=1), "a day (1d)")]
+Deadline = Annotated[Duration, at_least(timedelta(minutes=1), "a minute (1m)")]
+Wait = Annotated[Duration, at_least(timedelta(seconds=1), "a second (1s)"), at_most(timedelta(hours=1), "an hour (1h)")]
 Interval = Wait
 Patience = Annotated[
-    Duration, _at_least(timedelta(seconds=1), "a second (1s)"), _at_most(timedelta(seconds=15), "15 seconds (15s)")
+    Duration, at_least(timedelta(seconds=1), "a second (1s)"), at_most(timedelta(seconds=15), "15 seconds (15s)")
 ]
 NumberOrNone = Annotated[float | None, PlainValidator(_number_or_none), _words("^([-+0-9.eE]+|none)$")]
 QueryText = Annotated[QueryTemplate, PlainValidator(_query), WithJsonSchema({"type": "string"})]
@@ -340,10 +298,8 @@ WholeOrQuery = Annotated[
 ]
 Number = Annotated[float, PlainValidator(_finite), _words("^[-+0-9.eE]+$")]
 HowMany = Annotated[int, BeforeValidator(_how_many), _words("^[0-9]+$")]
-Period = Annotated[
-    Duration, _at_least(timedelta(seconds=1), "a second (1s)"), _at_most(timedelta(days=1), "a day (1d)")
-]
-Window = Annotated[Duration, _at_most(timedelta(days=1), "a day (1d)")]
+Period = Annotated[Duration, at_least(timedelta(seconds=1), "a second (1s)"), at_most(timedelta(days=1), "a day (1d)")]
+Window = Annotated[Duration, at_most(timedelta(days=1), "a day (1d)")]
 Size = Annotated[int, BeforeValidator(_size), _words("^[0-9]+ ?(B|[kKMG]B|[KMG]iB)?$")]
 Url = Annotated[Text, AfterValidator(_url)]
 Zone = Annotated[zoneinfo.ZoneInfo, PlainValidator(_zone), WithJsonSchema({"type": "string"})]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, assert_never
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from sevrouter.config.bounds import lasting
 from sevrouter.config.call_settings import (
     AppriseSettings,
     ConsoleSettings,
@@ -33,7 +34,6 @@ from sevrouter.config.fields import (
     Section,
     Text,
     Url,
-    lasting,
 )
 from sevrouter.config.problem import FieldError
 from sevrouter.config.secret import one_secret, optional_secret, secrets_of

@@ -20,37 +20,19 @@ from sevrouter.domain.delivery import (
     Sibling,
 )
 from sevrouter.store.chunks import chunks
+from sevrouter.store.delivery_rows import NEW, delivery_of, row_of
 from sevrouter.store.ids import take_ids
-from sevrouter.store.rows import Rows, execute, is_postgres, numbered, storable
+from sevrouter.store.rows import execute, is_postgres, numbered, storable
 from sevrouter.store.tables import Moment, deliveries, delivery_references, microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, RowMapping
+    from sqlalchemy import ColumnElement, Connection
     from sqlalchemy.engine.interfaces import DBAPICursor
 
     from sevrouter.store.memory import Memory
 
-_new = Rows(
-    "deliveries",
-    {
-        "id": "bigint",
-        "incident_id": "bigint",
-        "integration": "text",
-        "kind": "text",
-        "sev": "smallint",
-        "notice": "text",
-        "state": "text",
-        "attempts": "integer",
-        "unknowns": "integer",
-        "received_at": "bigint",
-        "not_before": "bigint",
-        "expires_at": "bigint",
-        "lease": "text",
-        "lease_until": "bigint",
-    },
-)
 _OURS = "WHERE id = ? AND state = 'sending' AND lease = ?"
 _FINISH = (
     f"UPDATE deliveries SET state = ?, lease = ?, lease_until = ?, finished_at = ?, reason = ?, detail = ? {_OURS}"  # noqa: S608
@@ -122,7 +104,7 @@ class Outbox:
         if not new:
             return []
         numbers = take_ids(self._bare, self._memory, "deliveries", len(new))
-        self._added += [_row(number, each) for number, each in zip(numbers, new, strict=True)]
+        self._added += [row_of(number, each) for number, each in zip(numbers, new, strict=True)]
         return numbers
 
     def flush(self) -> None:
@@ -130,7 +112,7 @@ class Outbox:
         if not self._added:
             return
         added, self._added = self._added, []
-        _new.insert(self._bare, added)
+        NEW.insert(self._bare, added)
         integrations = sorted({str(row[2]) for row in added if row[6] == _PENDING})
         if integrations and is_postgres(self._bare):
             # Only a hint: whoever misses it looks within seconds all the same.
@@ -148,12 +130,12 @@ class Outbox:
             .limit(most)
             .with_for_update(of=deliveries, skip_locked=True)
         )
-        return [_delivery(row) for row in self._connection.execute(statement).mappings()]
+        return [delivery_of(row) for row in self._connection.execute(statement).mappings()]
 
     def held(self, lease: str) -> list[Delivery]:
         """The deliveries that are being sent by who holds this lease."""
         statement = _with_reference.where(deliveries.c.state == _SENDING, _UNFINISHED, deliveries.c.lease == lease)
-        return [_delivery(row) for row in self._connection.execute(statement).mappings()]
+        return [delivery_of(row) for row in self._connection.execute(statement).mappings()]
 
     def next_due_at(self, integration: str) -> datetime | None:
         """When it is the next delivery's turn, in the past if it is now; what waits for an older one is not due."""
@@ -247,7 +229,7 @@ class Outbox:
         if now is not None:
             statement = statement.where(deliveries.c.lease_until < now)
         rows = self._connection.execute(statement).mappings()
-        return [_delivery(row) for row in rows]
+        return [delivery_of(row) for row in rows]
 
     def give_up_orphans(self, integrations: Collection[str], *, now: datetime, most: int) -> list[Delivery]:
         """End deliveries that expired for integrations other than these, and return them: no lane will."""
@@ -258,7 +240,7 @@ class Outbox:
             .limit(most)
             .with_for_update(skip_locked=True)
         )
-        found = [_delivery(row) for row in self._connection.execute(orphans).mappings()]
+        found = [delivery_of(row) for row in self._connection.execute(orphans).mappings()]
         for each in found:
             self.void(each, DeliveryState.DEAD, reason=OutcomeReason.EXPIRED.value, at=now)
         return found
@@ -319,38 +301,4 @@ def _waits_for_older() -> ColumnElement[bool]:
         older.c.integration == deliveries.c.integration,
         older.c.id < deliveries.c.id,
         older.c.finished_at.is_(None),
-    )
-
-
-def _row(number: int, new: NewDelivery) -> tuple[object, ...]:
-    told = new.notice
-    return (
-        number,
-        told.incident_id,
-        new.integration,
-        told.kind.value,
-        told.sev.rank,
-        msgspec.json.encode(told).decode(),
-        _PENDING if new.lease is None else _SENDING,
-        0 if new.lease is None else 1,
-        0,
-        microseconds(new.received_at),
-        microseconds(told.at),
-        microseconds(new.expires_at),
-        new.lease,
-        None if new.lease_until is None else microseconds(new.lease_until),
-    )
-
-
-def _delivery(row: RowMapping) -> Delivery:
-    return Delivery(
-        id=row["id"],
-        integration=row["integration"],
-        notice=msgspec.json.decode(row["notice"], type=Notice),
-        attempts=row["attempts"],
-        unknowns=row["unknowns"],
-        received_at=row["received_at"],
-        expires_at=row["expires_at"],
-        reference=row.get("reference"),
-        lease=row["lease"] or "",
     )

@@ -7,6 +7,7 @@ import random
 import sys
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import aiohttp
 import pytest
@@ -191,6 +192,29 @@ async def test_whenever_it_is_killed_a_phone_rings_once_and_never_more_than_twic
         for each in twilio.effects:
             each.claimed = True
         assert sum(each.to == BEN for each in twilio.effects) <= 2
+
+
+async def test_a_key_is_heard_by_whichever_replica_is_left(
+    process: Sevrouter, team: Team, twilio: Twilio, postgres_database: str
+) -> None:
+    parts = urlsplit(postgres_database)
+    (team.folder / "password").write_text(unquote(parts.password or ""))
+    address = f"postgresql://{parts.username}@{parts.hostname}:{parts.port}{parts.path}"
+    store = {"url": address, "password_file": "password", "tls": {"mode": "disable"}}
+    other = Sevrouter(team.config, directory=team.folder / "other")
+    calls(team, twilio, other.url, store=store, responses={"SEV-1": ["call"], "SEV-2": ["call"]})
+    async with other, process as first:
+        assert (await first.post(one(critical()))).status == 200
+        ana, ben = await twilio.expect_call(ANA), await twilio.expect_call(BEN)
+        await asyncio.gather(ana.until("ringing"), ben.until("ringing"))
+        # Who took the alert is gone, and with it perhaps who rings; what is pressed comes to the other one.
+        await first.kill9()
+        ana.press("1")
+        await other.wait_for_log("incident_acknowledged", by="ana")
+        ana.hang_up()
+        ben.decline()
+        assert await other.metric("sevrouter_incidents", sev="SEV-2", state="acknowledged") == 1
+    assert len(twilio.effects) == 2
 
 
 async def is_called(twilio: Twilio, number: str) -> bool:
