@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Nobody listens for longer than that to what a stranger has written.
 _LONGEST_SUMMARY, _LONGEST_REASON = 200, 240
 # What a voice would spell out: characters that are no words.
-_UNSPOKEN = re.compile(r"[^\w\s.,:;!?%+\-/'()&=<>°€$£§@]+")
+_UNSPOKEN = re.compile(r"([^\w\s.,:;!?%+\-/'()&=<>°€$£§@]|_)+")
 ACKNOWLEDGE, AGAIN, PASS_ON, CONNECT = "1", "2", "3", "4"
 
 
