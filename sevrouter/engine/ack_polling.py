@@ -26,6 +26,8 @@ log = structlog.get_logger()
 EVERY = timedelta(seconds=15)
 # What failed is asked again after so long, twice as long each time, up to this.
 LONGEST = timedelta(minutes=5)
+# Seconds that all answers together may take.
+WITHIN = 20.0
 # Incidents that are asked about at once; of more, each has its turn.
 TOGETHER = 20
 
@@ -106,7 +108,13 @@ class AckPolling:
         state = self._asked[name]
         open_there = await self._store.read(lambda tx: _open_there(tx, name, after=state.last))
         state.last = max(open_there, default=0)
-        found = await self.sources[name].owned([*open_there.values()]) if open_there else ()
+        found: Sequence[Owned] | NotAsked = ()
+        if open_there:
+            try:
+                async with asyncio.timeout(WITHIN):
+                    found = await self.sources[name].owned([*open_there.values()])
+            except TimeoutError:
+                found = NotAsked(f"did not answer within {WITHIN:g} s")
         if isinstance(found, NotAsked):
             if state.wait == EVERY:
                 log.error("ack_polling_failed", provider=name, reason=found.reason)

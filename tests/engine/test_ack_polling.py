@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import pytest
 import pytest_asyncio
 
 from sevrouter.domain.incident import IncidentState
+from sevrouter.engine import ack_polling
 from sevrouter.engine.ack_polling import TOGETHER, AckPolling, NotAsked, OpenThere, Owned
 from tests.building import over
 from tests.domain.building import firing
@@ -141,6 +145,25 @@ async def test_what_fails_is_asked_less_often_until_it_answers(stage: PollingSta
     assert await stage.poll(seconds=45) == []
     assert len(await stage.poll()) == 1
     assert len(await stage.poll()) == 1, "it has answered, and is asked as often as before"
+
+
+async def test_who_never_answers_keeps_nobody_waiting(stage: PollingStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    await stage.push(OUTAGE)
+    stage.pagerduty.expect(OPENED)
+    stage.slack.expect(OPENED)
+    monkeypatch.setattr(ack_polling, "WITHIN", 0.01)
+    asked = asyncio.Event()
+
+    async def silent(_asked: Sequence[OpenThere]) -> Sequence[Owned] | NotAsked:
+        asked.set()
+        await asyncio.Event().wait()
+        return ()
+
+    monkeypatch.setattr(stage.service, "owned", silent)
+    due_at = await stage.polling.poll()
+    assert asked.is_set()
+    assert due_at is not None
+    assert due_at - stage.clock() == timedelta(seconds=30)
 
 
 async def test_of_very_many_each_has_its_turn(stage: PollingStage) -> None:
