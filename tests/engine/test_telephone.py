@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sevrouter.engine.placing import Outcome
     from sevrouter.store.sqlite import SqliteStore
 
-ALIKE = 0.98
+ALIKE = 0.9
 WITHIN = 60  # seconds
 
 

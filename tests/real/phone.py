@@ -27,7 +27,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 # Samples over which loudness is measured: 10 ms.
 _FRAME = 80
 # Samples that are looked for together, and when there is no need to look further.
-_PART = RATE // 2
+_PART = RATE // 10
 _SURE = 0.95
 
 
@@ -181,7 +181,8 @@ def require_baresip() -> None:
 def likeness(recording: array[int], sound: Sound) -> float:
     """How much a recording holds of a sound, from its beginning to its end, wherever that begins: 1 is all of it.
 
-    A busy machine now and then sends a packet late, and what follows is heard later: that is still the same.
+    A busy machine now and then sends a packet late, and what follows is heard later: that is still the same. On an idle
+    one it is 0.9999, and what was not said stays below 0.7.
     """
     said = samples_of(b"".join(resampled(sound, RATE, piece=RATE)))
     if len(recording) < len(said):
@@ -190,6 +191,8 @@ def likeness(recording: array[int], sound: Sound) -> float:
     alike = total = 0.0
     for begin in range(0, len(said), _PART):
         part = said[begin : begin + _PART]
+        if not any(part):
+            continue
         at, likeness_of_part = _found(recording, part, at + begin)
         at -= begin
         energy = sum(map(mul, part, part))
