@@ -162,7 +162,7 @@ class Phone:
         await self._order("press", call, keys=keys)
 
     async def say(self, sound: Sound, *, call: int = 1) -> None:
-        """Say something."""
+        """Say something, several times."""
         file = self.directory / "said.raw"
         file.write_bytes(b"".join(resampled(sound, RATE, piece=RATE)))
         await self._order("say", call, file=str(file))
