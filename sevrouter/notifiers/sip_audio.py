@@ -20,6 +20,8 @@ PIECE = 0.1
 # As much is given ahead as a busy machine may pause for; the library has room for twice that.
 AHEAD = 1.0
 LOOK_EVERY = 0.02
+# Bytes at 8 kHz: 80 ms, half a second and one second.
+CUSHION, LATEST, LONGEST_PIECE = 1_280, 8_000, 16_000
 # Two packets.
 TICK = 0.04
 # What has left is heard a little later.
@@ -120,9 +122,13 @@ async def _pass_on(heard: Call, spoken: Call) -> None:
     """What is heard in one call is said in the other, until either is over."""
     from baresip import AudioNotActive, AudioRestarted, CallState  # noqa: PLC0415
 
+    kept = b""
     while CallState.CLOSED not in (heard.state, spoken.state):
         with contextlib.suppress(AudioNotActive, AudioRestarted):
-            piece = heard.audio.read(3_200)
-            if piece:
-                spoken.audio.write(piece)
+            kept += heard.audio.read(LONGEST_PIECE)
+            ahead = spoken.audio.info().tx_buffered
+            # Packets do not come on the dot: a little is kept back, so that a late one leaves no gap.
+            if ahead or len(kept) >= CUSHION:
+                # What has piled up would be heard late from now on.
+                kept = b"" if ahead >= LATEST else kept[spoken.audio.write(kept) :]
         await asyncio.sleep(LOOK_EVERY)

@@ -15,8 +15,8 @@ from sevrouter.notifiers.sip import Sip
 from sevrouter.notifiers.speaking import Speech, espeak
 from tests.engine.calling import ACKNOWLEDGED, POLICY, SIP, Call, CallingStage, Phone
 from tests.engine.stage import OPENED, critical
+from tests.real.phone import ALIKE, likeness
 from tests.real.phone import Phone as RealPhone
-from tests.real.phone import likeness
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from sevrouter.engine.placing import Outcome
     from sevrouter.store.sqlite import SqliteStore
 
-ALIKE = 0.98
 WITHIN = 60  # seconds
 
 
