@@ -55,8 +55,7 @@ class Timing:
     `starts_within`: a machine that does not get to it by then is too busy to call anybody. `silent_for`: a server that
     does not even say that it sees to the call, by when it was asked four times, is not there. `rings_within`: one that
     sees to it for so long, and nothing rings, has no way to that phone. `key_within`: for a key, after all was said.
-    `talk_for`: whatever is pressed, no longer than this.
-    `ended_within`: until everybody agrees that a call is over.
+    `talk_for`: whatever is pressed, no longer than this. `ended_within`: until everybody agrees that a call is over.
     """
 
     ring_for: float = 30.0
@@ -288,7 +287,8 @@ class CallBySip:
     async def _stop(self) -> None:
         if self._stage in _BEFORE_ANSWER and not self._is_answered:
             await self._hang_up(Rang(RingEnd.CANCELLED, "needed no more before anybody answered"))
-        elif self._stage is not _Stage.CONNECTED and self._script.then is not Then.HANG_UP:
+        elif self._script.then is Then.LISTEN:
+            # Nobody is interrupted who is being thanked, or is on the way to the bridge.
             await self._speak(replace(self._conversation.farewell, then=Then.HANG_UP, dial=None))
 
     async def _on_late(self) -> None:

@@ -74,7 +74,7 @@ class Line:
         self._call: Call | None = None
         self._playing: asyncio.Task[None] | None = None
         self._answered = asyncio.Event()
-        self._is_decided = False
+        self._is_decided = self._is_told = False
         self.over = asyncio.Event()
 
     async def place(self, agent: UserAgent) -> None:
@@ -105,6 +105,8 @@ class Line:
         self._is_decided = answer.status >= 200 and answer.status not in _ASKS_WHO
 
     def _end(self, text: str) -> None:
+        if self._answered.is_set():
+            self._tell_answered()
         status = _STATUS.match(text) if not self._answered.is_set() else None
         self._tell(Over(int(status[0]) if status is not None else None, text))
         self.over.set()
@@ -132,7 +134,12 @@ class Line:
         """Say once that it was answered."""
         await self._answered.wait()
         await asyncio.sleep(SETTLE)
-        self._tell(Answered((self._call.call_id if self._call is not None else None) or ""))
+        self._tell_answered()
+
+    def _tell_answered(self) -> None:
+        if not self._is_told:
+            self._is_told = True
+            self._tell(Answered((self._call.call_id if self._call is not None else None) or ""))
 
     async def hang_up(self) -> None:
         """End the call, and wait a little until the other side agrees."""

@@ -323,6 +323,20 @@ async def test_the_bridge_goes_on_whatever_happens_to_the_incident() -> None:
     assert Connect("+49301234", ",77#") in line.orders
 
 
+async def test_who_is_on_the_way_to_the_bridge_is_not_interrupted() -> None:
+    talk = Keys(key4=BRIDGE)
+    line = FakeLine({**after_dialling(Answered("id-1"), Pressed("4")), "connect": []})
+    ringing = asyncio.create_task(call(line, talk))
+    await until(lambda: any(isinstance(each, Connect) for each in line.orders))
+    talk.stopped.set()
+    await asyncio.sleep(0)
+    line.happens(Connected())
+    line.happens(NotConnected("it has ended"))
+
+    assert await ringing == Rang(RingEnd.CONNECTED, "answered; we hung up")
+    assert line.said == [TEXT, BRIDGE.text]
+
+
 @pytest.mark.parametrize("dial", [None, "sip:evil@elsewhere", "+49301234 ,1"])
 async def test_a_bridge_that_cannot_be_dialled(dial: str | None) -> None:
     bridge = Script("Connecting.", Then.CONNECT, dial=dial, end=RingEnd.CONNECTED)

@@ -149,6 +149,14 @@ async def test_hanging_up_midway_is_no_key(phone: Phone, speech: Speech) -> None
     assert await asyncio.wait_for(call, PATIENCE) == Rang(RingEnd.NO_KEY, "answered; they hung up")
 
 
+async def test_hanging_up_at_once_is_no_key(phone: Phone, speech: Speech) -> None:
+    call = asyncio.create_task(a_sip(phone, speech).ring(a_ring(), Menu()))
+    await phone.answer()
+    await phone.hang_up()
+
+    assert (await ended(call)).end is RingEnd.NO_KEY
+
+
 async def test_a_call_needed_no_more_is_cancelled_while_it_rings(phone: Phone, speech: Speech) -> None:
     talk = Menu()
     call = asyncio.create_task(a_sip(phone, speech).ring(a_ring(), talk))
