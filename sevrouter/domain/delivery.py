@@ -219,7 +219,11 @@ def superseded(delivery: Delivery, incident: Incident, siblings: Sequence[Siblin
     if delivery.integration in (SLACK, JIRA):
         return None
     if delivery.notice.kind is NoticeKind.ACKNOWLEDGED:
-        return Superseded.HEARD_FROM_THERE if delivery.notice.told_by == delivery.integration else None
+        if delivery.notice.told_by == delivery.integration:
+            return Superseded.HEARD_FROM_THERE
+        # Whoever takes calls keeps books of them, told or not.
+        is_needless = delivery.integration != CALL and not _was_told(delivery, siblings)
+        return Superseded.NOTHING_TO_FOLLOW_UP if is_needless else None
     return _needless(delivery, incident, siblings)
 
 

@@ -42,8 +42,8 @@ class Escalation(Struct, frozen=True, kw_only=True, gc=False):
     """How an incident's call stands. `round`, `step` and `ring` (from 0) are what `due_at` brings next.
 
     `people` are whom it last asked for. `page` is the paging service that is being tried, `paged` are all that were
-    told of it. `run_out` counts how often the policy ended without anybody. `received_at` is when the webhook came
-    that it is about. `version` counts writes.
+    told of it, and `asked` those that did not take it in time, and may have taken it since. `run_out` counts how often
+    the policy ended without anybody. `received_at` is when the webhook came that it is about. `version` counts writes.
     """
 
     incident_id: int
@@ -57,6 +57,7 @@ class Escalation(Struct, frozen=True, kw_only=True, gc=False):
     people: tuple[str, ...] = ()
     page: Page | None = None
     paged: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
     run_out: int = 0
     received_at: datetime
     version: int = 0
@@ -94,7 +95,7 @@ def begin(
     )  # fmt: skip
     if earlier is None:
         return begun
-    return replace(begun, paged=earlier.paged, run_out=earlier.run_out, version=earlier.version)
+    return replace(begun, paged=earlier.paged, asked=earlier.asked, run_out=earlier.run_out, version=earlier.version)
 
 
 def advance(escalation: Escalation, policy: Policy, *, now: datetime) -> tuple[Escalation, Act]:

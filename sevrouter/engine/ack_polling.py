@@ -34,11 +34,10 @@ TOGETHER = 20
 
 @dataclass(frozen=True, slots=True)
 class OpenThere:
-    """An incident that a service was told of: its key, what its notifier calls it by now, and since when it rings."""
+    """An incident that a service was told of: its key, and what its notifier calls it by now."""
 
     key: str
     reference: str
-    rings_since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +120,9 @@ class AckPolling:
             state.wait = min(LONGEST, state.wait * 2)
         else:
             state.wait = EVERY
-            rings_since = {each.key: each.rings_since for each in open_there.values()}
             for each in found:
-                if each.at < rings_since[each.key]:
-                    # That was before: it rings again, because what was owned then was not over in time.
-                    continue
                 say = self._acknowledging.resolve if each.is_over else self._acknowledging.acknowledge
-                await say(each.key, by=each.by, how=name)
+                await say(each.key, by=each.by, how=name, at=each.at)
         state.due_at = now + state.wait
 
 
@@ -138,11 +133,6 @@ def _open_there(tx: TransactionPort, provider: str, *, after: int) -> dict[int, 
         ringing = tx.escalations.paged(provider, after=0, most=TOGETHER)
     if not ringing:
         return {}
-    since = {each.incident_id: each.received_at for each in ringing}
-    known = tx.outbox.references(provider, since)
+    known = tx.outbox.references(provider, [each.incident_id for each in ringing])
     found = tx.incidents.by_id(known)
-    return {
-        number: OpenThere(incident_key(each), known[number], since[number])
-        for number, each in found.items()
-        if each.is_open
-    }
+    return {number: OpenThere(incident_key(each), known[number]) for number, each in found.items() if each.is_open}

@@ -31,7 +31,8 @@ class Wish(enum.Enum):
 
 
 class Taken(enum.Enum):
-    """What came of it: `OWNED` is that somebody owns it already, `FIRING` that it is owned now and not over."""
+    """What came of it: `OWNED` is that somebody owns it already, `FIRING` that it is owned now and not over,
+    `EARLIER` that it was said before it rang again."""
 
     ACKNOWLEDGED = "acknowledged"
     RESOLVED = "resolved"
@@ -39,6 +40,7 @@ class Taken(enum.Enum):
     OWNED = "owned"
     OVER = "over"
     UNKNOWN = "unknown"
+    EARLIER = "earlier"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,13 @@ def by_key(tx: TransactionPort, key: str) -> Incident | None:
     return found if found is not None and incident_key(found) == match[1] else None
 
 
+def _rang_since(tx: TransactionPort, incident: Incident, at: datetime) -> bool:
+    """Whether an incident was called for anew since then."""
+    assert incident.id is not None
+    escalation = tx.escalations.by_incident([incident.id]).get(incident.id)
+    return escalation is not None and at < escalation.received_at
+
+
 class Acknowledging:
     """`wake` is told who has something to deliver. Its methods raise NotStoredError where the store is away."""
 
@@ -93,17 +102,22 @@ class Acknowledging:
         self._clock = clock
         self._wake = wake
 
-    async def acknowledge(self, incident: int | str, *, by: str, how: str) -> Said:
-        """Somebody owns an incident, which is known by its number, or by its key."""
-        return await self._say(incident, Wish.ACKNOWLEDGE, by, how)
+    async def acknowledge(self, incident: int | str, *, by: str, how: str, at: datetime | None = None) -> Said:
+        """Somebody owns an incident, which is known by its number, or by its key.
 
-    async def resolve(self, incident: int | str, *, by: str, how: str) -> Said:
-        """An incident is over."""
-        return await self._say(incident, Wish.RESOLVE, by, how)
+        `at` is when that was said, where it reaches us later: what has rung again since then is nobody's.
+        """
+        return await self._say(incident, Wish.ACKNOWLEDGE, by, how, at)
 
-    async def _say(self, incident: int | str, wish: Wish, by: str, how: str) -> Said:
+    async def resolve(self, incident: int | str, *, by: str, how: str, at: datetime | None = None) -> Said:
+        """An incident is over; `at` as above."""
+        return await self._say(incident, Wish.RESOLVE, by, how, at)
+
+    async def _say(self, incident: int | str, wish: Wish, by: str, how: str, at: datetime | None) -> Said:
         def work(tx: TransactionPort) -> tuple[Said, Announced]:
             found = by_key(tx, incident) if isinstance(incident, str) else tx.incidents.by_id([incident]).get(incident)
+            if at is not None and found is not None and _rang_since(tx, found, at):
+                return Said(Taken.EARLIER, found.id), Announced()
             return say(tx, self._routing(), found, wish, by=by, how=how, now=self._clock())
 
         said, announced = await self._store.write(work)

@@ -211,7 +211,7 @@ class _Turn:
                 self._needless.add(told.incident_id)
                 ended = known or self._new(head, incident, policy, None)
                 self._paging.tell_services(ended, told)
-                return replace(over(ended), paged=())
+                return replace(over(ended), paged=(), asked=())
             case NoticeKind.ACKNOWLEDGED:
                 self._needless.add(told.incident_id)
                 owned = known or self._new(head, incident, policy, None)
@@ -221,7 +221,8 @@ class _Turn:
                 return acknowledged(owned, policy, incident.sev, since=at)
             case NoticeKind.ROSE if known is not None and known.state is EscalationState.RINGING:
                 # Whom it rings by now goes on ringing, and hears of it as it is by now.
-                return self._paging.call(replace(known, sev=incident.sev), incident, told=told)
+                risen = replace(known, sev=incident.sev, received_at=head.received_at)
+                return self._paging.call(risen, incident, told=told)
             case _ if incident.state is IncidentState.ACKNOWLEDGED:
                 owned = known or self._new(head, incident, policy, None)
                 if policy.rings_on_rise:
@@ -278,7 +279,11 @@ class _Turn:
         if escalation.state not in _PLAYING:
             # It was owned, and nobody said that it is not any more but its incident.
             escalation = self._begun_anew(escalation, incident, policy)
-        return self._act(escalation, incident, policy)
+        told = None
+        if escalation.state is EscalationState.PAUSED:
+            # Nobody has answered, so that a service that knows of it has given up by now, too.
+            told = self._paging.notice(incident, NoticeKind.UNANSWERED, "nobody has answered: it is called again")
+        return self._act(escalation, incident, policy, told=told)
 
     def _begun_anew(self, escalation: Escalation, incident: Incident, policy: Policy) -> Escalation:
         number, received_at = escalation.incident_id, escalation.received_at
@@ -305,7 +310,7 @@ class _Turn:
                 # The place that it is asked from is the one before it moved on.
                 asking = replace(escalation, people=self._whom(targets))
                 called = self._paging.call(asking, incident, told=told)
-                return replace(moved, people=called.people, page=called.page, paged=called.paged)
+                return replace(moved, people=called.people, page=called.page, paged=called.paged, asked=called.asked)
             case HandOver():
                 self._hand_over(moved, incident, policy)
                 return moved

@@ -130,7 +130,7 @@ class Paging:
 
     def tell_services(self, escalation: Escalation, told: Notice) -> None:
         """Tell every paging service that knows of an incident how it goes on."""
-        for service in escalation.paged:
+        for service in dict.fromkeys((*escalation.paged, *escalation.asked)):
             # What is not configured any more has nobody to deliver it.
             if self._calling.kind_of(service) is ProviderKind.SERVICE:
                 self.deliver(service, told, received_at=self._now)
@@ -146,7 +146,8 @@ class Paging:
         if state not in (*_UNSETTLED, DeliveryState.DEAD, None):
             return replace(escalation, page=None)
         reason = "refused it" if state is DeliveryState.DEAD else "has not taken it"
-        return self.fail_over(escalation, incident, page.provider, reason)
+        asked = tuple(dict.fromkeys((*escalation.asked, page.provider)))
+        return self.fail_over(replace(escalation, asked=asked), incident, page.provider, reason)
 
     def fail_over(self, escalation: Escalation, incident: Incident, failed: str, reason: str) -> Escalation:
         """Ask the other providers where a service cannot call, or where no phone can: those after it first."""

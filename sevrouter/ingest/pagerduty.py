@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from aiohttp import web
 
+from sevrouter.domain.moments import read_moment
 from sevrouter.domain.text import one_line
 from sevrouter.engine.ports import NotStoredError
 from sevrouter.ingest.body import Refusals, read_body
 from sevrouter.ingest.webhook import Refused, refusing
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sevrouter.engine.acknowledging import Acknowledging
 
 log = structlog.get_logger()
@@ -32,6 +35,7 @@ LARGEST_BODY = 256 * 1024  # bytes
 LONGEST_NAME = 100
 MOST_SIGNATURES = 10
 # What is done for an event. Whatever else there is says nothing of who owns it.
+PEOPLE = frozenset({"user", "user_reference"})
 ACKNOWLEDGED, RESOLVED = "incident.acknowledged", "incident.resolved"
 
 Secrets = Sequence[Callable[[], str]]
@@ -77,12 +81,14 @@ class PagerDutyCallbacks:
 
     async def _take(self, provider: str, body: bytes) -> str:
         event = _event(body)
-        kind, key = event.get("event_type"), _key(event)
-        if key is None or kind not in (ACKNOWLEDGED, RESOLVED):
+        kind, key, at = event.get("event_type"), _key(event), _at(event)
+        by = _person(event)
+        # What an integration has done, we have done ourselves mostly: ended an alert in whose place another one rings.
+        if key is None or at is None or by is None or kind not in (ACKNOWLEDGED, RESOLVED):
             return "nothing to do"
         say = self._acknowledging.acknowledge if kind == ACKNOWLEDGED else self._acknowledging.resolve
         try:
-            said = await say(key, by=_agent(event), how=provider)
+            said = await say(key, by=by, how=provider, at=at)
         except NotStoredError as error:
             raise Refused(503, f"it could not be stored, send it again: {error}") from None
         except Exception as error:
@@ -99,18 +105,20 @@ def is_signed(body: bytes, header: str, secrets: Sequence[str]) -> bool:
     for secret in secrets:
         own = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest().encode()
         for each in given:
-            found |= bool(secret) and hmac.compare_digest(own, each.encode())
+            found |= bool(secret) and hmac.compare_digest(own, each.encode("utf-8", "surrogateescape"))
     return found
 
 
 def _event(body: bytes) -> Mapping[str, Any]:
+    """The event; empty where we cannot read it. It is signed, and to refuse it often has them send nothing any more."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
-        raise Refused(400, "not JSON") from None
+        document = None
     event = document.get("event") if isinstance(document, dict) else None
     if not isinstance(event, dict):
-        raise Refused(400, "no event of theirs")
+        log.warning("callback_unreadable", vendor=VENDOR, size=len(body))
+        return {}
     return event
 
 
@@ -120,7 +128,15 @@ def _key(event: Mapping[str, Any]) -> str | None:
     return key if isinstance(key, str) else None
 
 
-def _agent(event: Mapping[str, Any]) -> str:
+def _at(event: Mapping[str, Any]) -> datetime | None:
+    at = event.get("occurred_at")
+    return read_moment(at) if isinstance(at, str) else None
+
+
+def _person(event: Mapping[str, Any]) -> str | None:
+    """Who did it; None where that is nobody, but an integration."""
     agent = event.get("agent")
-    name = agent.get("summary") if isinstance(agent, dict) else None
+    if not isinstance(agent, dict) or agent.get("type") not in PEOPLE:
+        return None
+    name = agent.get("summary")
     return one_line(name, LONGEST_NAME) if isinstance(name, str) and name.strip() else "somebody at PagerDuty"

@@ -80,10 +80,10 @@ class PagerDuty:
                 owned = await self._settle(known[-1:], ACKNOWLEDGE, key)
                 return replace(owned, reference=" ".join(known)) if isinstance(owned, Delivered) else owned
             case _:
-                return await self._ring(notice, known, key)
+                return await self._ring(delivery, known, key)
 
-    async def _ring(self, notice: Notice, known: Sequence[str], routing_key: str) -> Outcome:
-        own = own_key(notice, known)
+    async def _ring(self, delivery: Delivery, known: Sequence[str], routing_key: str) -> Outcome:
+        notice, own = delivery.notice, own_key(delivery)
         outcome = await self._send(trigger(notice, dedup_key=own, routing_key=routing_key), routing_key)
         if not isinstance(outcome, Delivered):
             return outcome
@@ -113,17 +113,16 @@ def open_alerts(delivery: Delivery) -> list[str]:
     return (delivery.reference or delivery.notice.key).split()
 
 
-def own_key(notice: Notice, known: Sequence[str]) -> str:
+# What has to ring whatever was told before: what is open there may be somebody's, which nobody has told us yet.
+_ANEW = frozenset({NoticeKind.ROSE, NoticeKind.ACK_ENDED, NoticeKind.UNANSWERED})
+
+
+def own_key(delivery: Delivery) -> str:
     """The dedup key that a notice rings by: the same at each attempt, another one where what is open would not ring."""
-    match notice.kind:
-        case NoticeKind.OPENED | NoticeKind.REOPENED:
-            return notice.key
-        case NoticeKind.ACK_ENDED:
-            return f"{notice.key}/{int(notice.at.timestamp() * 1_000_000)}"
-        case NoticeKind.ROSE if notice.acknowledged_by is not None:
-            return f"{notice.key}/{int(notice.at.timestamp() * 1_000_000)}"
-        case _:
-            return known[-1]
+    notice = delivery.notice
+    if notice.kind in _ANEW and delivery.reference is not None:
+        return f"{notice.key}/{int(notice.at.timestamp() * 1_000_000)}"
+    return notice.key if notice.kind in (NoticeKind.OPENED, NoticeKind.REOPENED) else open_alerts(delivery)[-1]
 
 
 def _envelope(dedup_key: str, routing_key: str) -> dict[str, object]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 URL = "https://api.pagerduty.com"
 LONGEST_NAME = 100
+PEOPLE = frozenset({"user", "user_reference"})
 
 STATUSES: Statuses = {
     2: (Meaning.NOT_DONE, OutcomeReason.UNREADABLE_ANSWER),
@@ -81,8 +82,10 @@ def _owned(key: str, incident: object) -> Owned | None:
     if not is_over and isinstance(acknowledgements, list) and acknowledgements:
         last = acknowledgements[-1] if isinstance(acknowledgements[-1], Mapping) else {}
         by, at = last.get("acknowledger", by), last.get("at", at)
+    # What an integration has done, we have done ourselves, mostly.
+    is_person = isinstance(by, Mapping) and by.get("type") in PEOPLE
     moment = read_moment(at if isinstance(at, str) else "")
-    return None if moment is None else Owned(key, _name(by), moment, is_over)
+    return Owned(key, _name(by), moment, is_over) if is_person and moment is not None else None
 
 
 def _name(reference: object) -> str:

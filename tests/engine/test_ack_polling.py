@@ -7,7 +7,6 @@ from collections import deque
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import pytest
 import pytest_asyncio
 
 from sevrouter.domain.incident import IncidentState
@@ -21,6 +20,8 @@ from tests.engine.stage import OPENED, RESOLVED
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from datetime import datetime
+
+    import pytest
 
     from sevrouter.store.sqlite import SqliteStore
 

@@ -14,6 +14,7 @@ from sevrouter.domain.delivery import OutcomeReason, Rejected, Retry, Unknown
 from sevrouter.domain.policy import Step, Target
 from sevrouter.domain.ringing import Rang, RingEnd
 from sevrouter.domain.sev import Sev
+from sevrouter.engine.acknowledging import Taken
 from tests.building import over
 from tests.domain.building import firing
 from tests.engine.calling import ACK_ENDED, ACKNOWLEDGED, HOOK, PAGERDUTY, POLICY, SIP, TWILIO, UNANSWERED, CallingStage
@@ -329,6 +330,82 @@ async def test_a_service_is_told_once_and_of_all_that_follows(stages: Callable[.
     await stage.forward(minutes=5)
     stage.pagerduty.expect(RESOLVED)
     stage.slack.expect(RESOLVED)
+
+
+async def test_a_service_that_took_it_late_is_told_how_it_ended_all_the_same(
+    stages: Callable[..., CallingStage],
+) -> None:
+    stage = stages(PAGERDUTY, HOOK)
+    # It takes it after somebody else was asked, and rings by itself since.
+    stage.pagerduty.answers(*[Retry(OutcomeReason.SERVER_ERROR)] * 2)
+    await stage.push(DOWN)
+    stage.slack.expect(OPENED)
+    await stage.forward(minutes=6)
+    stage.hook.expect(OPENED)
+    assert stage.pagerduty._told[-1].notice.kind is OPENED
+    stage.pagerduty._told.clear()
+    await stage.acknowledge()
+    stage.slack.expect(ACKNOWLEDGED)
+    stage.hook.expect(ACKNOWLEDGED)
+    stage.pagerduty.expect(ACKNOWLEDGED)
+    await stage.push(over(DOWN, minute=7))
+    await stage.forward(minutes=5)
+    for told in (stage.slack, stage.hook, stage.pagerduty):
+        told.expect(RESOLVED)
+
+
+async def test_a_service_that_refused_it_is_told_nothing_of_its_end(stages: Callable[..., CallingStage]) -> None:
+    stage = stages(PAGERDUTY, HOOK)
+    stage.pagerduty.answers(Rejected(OutcomeReason.UNAUTHORISED))
+    await stage.push(DOWN)
+    stage.slack.expect(OPENED)
+    stage.pagerduty.expect(OPENED)
+    await stage.forward(seconds=10)
+    stage.hook.expect(OPENED)
+    await stage.acknowledge()
+    stage.slack.expect(ACKNOWLEDGED)
+    stage.hook.expect(ACKNOWLEDGED)
+    await stage.push(over(DOWN))
+    await stage.forward(minutes=5)
+    stage.slack.expect(RESOLVED)
+    stage.hook.expect(RESOLVED)
+
+
+async def test_a_service_is_asked_again_when_the_policy_starts_over(stages: Callable[..., CallingStage]) -> None:
+    stage = stages(PAGERDUTY)
+    await stage.push(DOWN)
+    stage.slack.expect(OPENED)
+    stage.pagerduty.expect(OPENED)
+    await stage.forward(minutes=10)
+    stage.slack.expect(UNANSWERED)
+    # It may have given up as well.
+    await stage.forward(minutes=16)
+    assert stage.pagerduty.expect_one(UNANSWERED).notice.note == "nobody has answered: it is called again"
+    await stage.acknowledge()
+    stage.slack.expect(ACKNOWLEDGED)
+    stage.pagerduty.expect(ACKNOWLEDGED)
+
+
+async def test_what_was_said_before_it_rang_again_says_nothing_of_what_rings_now(
+    stages: Callable[..., CallingStage],
+) -> None:
+    stage = stages(PAGERDUTY)
+    await stage.push(OUTAGE)
+    stage.slack.expect(OPENED)
+    stage.pagerduty.expect(OPENED)
+    said_at = stage.clock()
+    await stage.acknowledging.acknowledge(1, by="kim", how="pagerduty", at=said_at)
+    await stage.forward(minutes=31)
+    stage.slack.expect(ACKNOWLEDGED, ACK_ENDED)
+    stage.pagerduty.expect(ACK_ENDED)
+    # The same webhook again: it was about what rang then.
+    for say in (stage.acknowledging.acknowledge, stage.acknowledging.resolve):
+        assert (await say(1, by="kim", how="pagerduty", at=said_at)).taken is Taken.EARLIER
+    assert (await stage.incident()).state.value == "triggered"
+    said = await stage.acknowledging.acknowledge(1, by="kim", how="pagerduty", at=stage.clock())
+    assert said.taken is Taken.ACKNOWLEDGED
+    await stage.settle()
+    stage.slack.expect(ACKNOWLEDGED)
 
 
 async def test_nobody_knows_whether_it_rang_so_it_is_looked_for_and_rung_twice_at_most(

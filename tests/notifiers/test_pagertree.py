@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -237,7 +237,7 @@ async def test_their_words_are_told(notifier: PagerTree, pagertree: standin.Page
 
 
 async def test_who_asks_hears_how_the_newest_alert_stands(notifier: PagerTree, pagertree: standin.PagerTree) -> None:
-    asked = [OpenThere(KEY, "", datetime(2026, 1, 1, tzinfo=UTC))]
+    asked = [OpenThere(KEY, "")]
     assert await notifier.owned(asked) == []
     await notifier.deliver(a_delivery())
     await notifier.deliver(rose())

@@ -274,7 +274,8 @@ class PagerDutyApi(Vendor[Effect]):
         owner, ended_by = self.account.owners.get(key), self.account.ended_by.get(key)
         at = self.account.changed_at.get(key)
         moment = None if at is None else at.strftime("%Y-%m-%dT%H:%M:%SZ")
-        by = {"id": "P1", "type": "user_reference", "summary": ended_by or owner or "Events API"}
+        kind = "user_reference" if ended_by or owner else "inbound_integration_reference"
+        by = {"id": "P1", "type": kind, "summary": ended_by or owner or "Events API"}
         status = "resolved" if ended_by else "acknowledged" if owner else "triggered"
         return {
             "id": "PT4KHLK",
