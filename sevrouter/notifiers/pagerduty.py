@@ -113,14 +113,17 @@ def open_alerts(delivery: Delivery) -> list[str]:
     return (delivery.reference or delivery.notice.key).split()
 
 
-# What has to ring whatever was told before: what is open there may be somebody's, which nobody has told us yet.
-_ANEW = frozenset({NoticeKind.ROSE, NoticeKind.ACK_ENDED, NoticeKind.UNANSWERED})
+# What has to ring whatever was told before: somebody may own what is open there, or it has stopped to ring by itself.
+_ANEW = frozenset({NoticeKind.ACK_ENDED, NoticeKind.UNANSWERED})
 
 
 def own_key(delivery: Delivery) -> str:
     """The dedup key that a notice rings by: the same at each attempt, another one where what is open would not ring."""
     notice = delivery.notice
-    if notice.kind in _ANEW and delivery.reference is not None:
+    # A rise of what nobody owns goes to the alert that rings: to open another is one more that a late answer of a lost
+    # worker could ring anew.
+    is_anew = notice.kind in _ANEW or (notice.kind is NoticeKind.ROSE and notice.acknowledged_by is not None)
+    if is_anew and delivery.reference is not None:
         return f"{notice.key}/{int(notice.at.timestamp() * 1_000_000)}"
     return notice.key if notice.kind in (NoticeKind.OPENED, NoticeKind.REOPENED) else open_alerts(delivery)[-1]
 

@@ -84,7 +84,7 @@ def workers_of(stage: Stage) -> books.Workers:
     return books.Workers(
         [trouble for replica in stage.replicas for trouble in replica.troubles],
         {
-            (worker, line["reference"].partition("/")[0], line["sev"], line["kind"] == "reopened")
+            (worker, line["reference"], line["sev"], line["kind"] == "reopened")
             for worker, line in logged
             if line.get("event") == "delivered" and line["integration"] == "call"
         },

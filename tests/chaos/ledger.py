@@ -137,9 +137,7 @@ def check_calls(ledger: Ledger, stored: Stored, vendors: FickleVendors, workers:
     ledger.violated("nobody is called for nothing", *map(str, sorted(calls.keys() - rises)))
     bare = [f"{call}" for call in repeated if not call.lost and not workers.may_not_know(call)]
     ledger.violated("a call is repeated only where its answer or its worker was lost", *bare)
-    # What rings again is another alert of the same incident, its key after a slash.
-    rang = [each for each in vendors.pagerduty.effects if each.did is Did.RANG]
-    ringing = collections.Counter(each.dedup_key.partition("/")[0] for each in rang)
+    ringing = collections.Counter(each.dedup_key for each in vendors.pagerduty.effects if each.did is Did.RANG)
     due = collections.Counter(key for key, _, _ in rises)
     twice = [f"{key}: {count}" for key, count in ringing.items() if count > due[key]]
     ledger.violated("a phone rings no more often than an incident rose, at PagerDuty, which knows its key", *twice)

@@ -133,7 +133,7 @@ class FicklePagerDuty(PagerDuty):
         event = cast("Mapping[str, object]", seen.json)
         if reply.status != 202:
             return reply
-        key = str(event["dedup_key"]).partition("/")[0]
+        key = str(event["dedup_key"])
         if event["event_action"] == "resolve":
             self.ended.add(key)
             return reply
