@@ -250,6 +250,38 @@ async def test_a_button_on_slack_owns_what_rings(process: Sevrouter, team: Team,
         assert team.vendors.slack.shown[0].text == "ana owns it already (slack)."
 
 
+async def test_a_shadow_calls_nobody(team: Team, twilio: Twilio) -> None:
+    shadow = Sevrouter(team.config, directory=team.folder / "shadow", arguments=["--shadow"])
+    calls(team, twilio, shadow.url)
+    async with shadow:
+        assert (await shadow.post(one(critical()))).status == 200
+        await shadow.wait_for_log("would_deliver", integration="call")
+        await shadow.wait_for_log("would_deliver", integration="slack")
+        assert await shadow.metric("sevrouter_unanswered_incidents") == 0
+    assert twilio.requests == []
+
+
+async def test_a_policy_may_be_taken_up_while_it_runs(process: Sevrouter, team: Team, twilio: Twilio) -> None:
+    team.configure()
+    async with process as sevrouter:
+        assert (await sevrouter.post(one(critical()))).status == 200
+        message = await team.vendors.slack.expect_message("SEV-2", channel="C0PAY")
+        call = await team.vendors.pagerduty.expect_call("SEV-2", severity="critical")
+        calls(team, twilio, process.url)
+        assert (await sevrouter.post(b"", path="/-/reload")).status == 200
+        # What was told to the service before goes on there; what is new is called for by the policy.
+        assert (await sevrouter.post(one(affected("40%", service="search")))).status == 200
+        await team.vendors.slack.expect_message("SEV-1", channel="C0PAY")
+        ana, ben = await twilio.expect_call(ANA), await twilio.expect_call(BEN)
+        ana.press("1")
+        await ben.until("canceled")
+        ana.hang_up()
+        await sevrouter.wait_for_log("incident_acknowledged", by="ana")
+        for each in team.vendors.slack.messages:
+            each.claimed = True
+        assert (message.channel, call.summary != "") == ("C0PAY", True)
+
+
 async def test_a_drill_calls_somebody_and_its_success_is_a_metric(
     process: Sevrouter, twilio: Twilio, sevrouter_command: Command
 ) -> None:
