@@ -15,13 +15,11 @@ from aiohttp import ClientSession, web
 from sevrouter import __version__
 from sevrouter.config import (
     AlertmanagerSettings,
-    AuthSettings,
     Configuration,
     ConfigurationKeeper,
     PrometheusSettings,
     log_loaded,
 )
-from sevrouter.engine.acknowledging import Acknowledging
 from sevrouter.engine.aftermath import Aftermath
 from sevrouter.engine.asking import Asker
 from sevrouter.engine.deployments import DeploymentLog
@@ -36,14 +34,13 @@ from sevrouter.engine.reconciler import Reconciler, Terms
 from sevrouter.engine.rollout import Rollout
 from sevrouter.engine.sweep import Sweep
 from sevrouter.engine.watcher import Watcher
-from sevrouter.ingest.authentication import Credentials
 from sevrouter.ingest.deployments import DeploymentsHandler
-from sevrouter.ingest.incidents import IncidentsHandler
 from sevrouter.ingest.webhook import Refused, WebhookHandler
 from sevrouter.notifiers.http import Transports, open_transport
 from sevrouter.notifiers.ping import HttpPinger
 from sevrouter.opening import open_store
 from sevrouter.roster import Rosters
+from sevrouter.routes import credentials_of, lanes_of
 from sevrouter.signals import Signals
 from sevrouter.sources import alertmanager, connection, prometheus
 from sevrouter.store.errors import StoreError
@@ -98,6 +95,7 @@ async def serve(configuration: Configuration, options: Options) -> None:  # noqa
         transports = Transports()
         stack.push_async_callback(transports.close)
 
+        draining = asyncio.Event()
         dispatcher = Dispatcher(store, metrics, clock=utc_now)
         stack.push_async_callback(dispatcher.stop)
 
@@ -132,6 +130,7 @@ async def serve(configuration: Configuration, options: Options) -> None:  # noqa
             clock=utc_now,
             transports=transports,
             rosters=Rosters(await stack.enter_async_context(connection.open_session())),
+            is_draining=draining.is_set,
             shadow=options.shadow,
         )
         stack.push_async_callback(switchboard.stop)
@@ -145,27 +144,20 @@ async def serve(configuration: Configuration, options: Options) -> None:  # noqa
             rounds=lambda: [*(loop.rounds for loop in loops), *dispatcher.rounds],
         )
 
-        draining = asyncio.Event()
         webhook = WebhookHandler(
             intake,
             metrics,
             clock=utc_now,
-            credentials=_credentials(configuration.webhook.auth),
+            credentials=credentials_of(configuration.webhook.auth),
             max_body=configuration.webhook.max_body,
             is_draining=draining.is_set,
         )
 
-        acknowledging = Acknowledging(store, routing, clock=utc_now, wake=dispatcher.wake)
-        incidents = IncidentsHandler(
-            acknowledging, credentials=_credentials(configuration.api), is_draining=draining.is_set
-        )
-
         def apply(new: Configuration) -> None:
             switchboard.use(new)
-            webhook.credentials, webhook.max_body = _credentials(new.webhook.auth), new.webhook.max_body
-            incidents.credentials = _credentials(new.api)
+            webhook.credentials, webhook.max_body = credentials_of(new.webhook.auth), new.webhook.max_body
             asker.source = None if new.prometheus is None else _source(new.prometheus, session)
-            metrics.show_config(new.hash, heartbeats=_heartbeats(new), services=new.providers)
+            metrics.show_config(new.hash, heartbeats=_heartbeats(new), services=lanes_of(new))
             terms = Terms(new.reconcile.every, new.reconcile.missed_after)
             reconciler.use([_asked(each, alertmanagers) for each in new.alertmanagers], terms)
             heartbeats.wake()
@@ -191,7 +183,6 @@ async def serve(configuration: Configuration, options: Options) -> None:  # noqa
         server = web.Application()
         server.router.add_route("*", "/webhook", webhook.handle)
         DeploymentsHandler(deployments, metrics, clock=utc_now, admit=webhook.admit).add_to(server)
-        incidents.add_to(server)
         switchboard.add_to(server)
         _operations(store, metrics, keeper, webhook, switchboard.show, draining).add_to(server)
         await _listen(stack, server, options)
@@ -291,14 +282,6 @@ def _heartbeats(configuration: Configuration) -> list[str]:
 def _outgoing(configuration: Configuration) -> Outgoing | None:
     settings = configuration.heartbeat_out
     return None if settings is None else Outgoing(settings.url, settings.every)
-
-
-def _credentials(settings: AuthSettings) -> Credentials:
-    return Credentials(
-        bearer_tokens=settings.bearer_tokens,
-        basic_username=settings.basic_username,
-        basic_passwords=settings.basic_passwords,
-    )
 
 
 def _source(settings: PrometheusSettings, session: ClientSession) -> prometheus.Prometheus:

@@ -1,12 +1,14 @@
-"""Makes of a configuration what its integrations are told through: the notifiers, and the phones."""
+"""Makes of a configuration what goes out and who is let in: notifiers, phones, and whose callbacks are believed."""
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
 from sevrouter.config import (
     AppriseSettings,
+    AuthSettings,
     CallSettings,
     Configuration,
     ConsoleSettings,
@@ -21,7 +23,9 @@ from sevrouter.config import (
     WebhookOutSettings,
 )
 from sevrouter.domain.delivery import CALL
+from sevrouter.domain.policy import ProviderKind
 from sevrouter.engine.lane import Route
+from sevrouter.ingest.authentication import Credentials
 from sevrouter.ingest.twilio import TwilioCaller
 from sevrouter.notifiers import apprise, console, jira, pagerduty, pagertree, pagertree_webhook, slack, webhook
 from sevrouter.notifiers.pagerduty_rest import PagerDutyRest
@@ -31,7 +35,7 @@ from sevrouter.notifiers.twilio import Twilio
 from sevrouter.notifiers.twiml import Voice, twiml
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Coroutine, Mapping, Sequence
 
     from sevrouter.engine.ack_polling import AckSource
     from sevrouter.engine.calling_ports import Phone
@@ -46,8 +50,9 @@ class Routes:
     def __init__(self, transports: Transports, *, clock: Clock) -> None:
         self._transports = transports
         self._clock = clock
+        self._preparing: set[asyncio.Task[None]] = set()
         self._services: dict[str, tuple[CallSettings, Route]] = {}
-        self._phones: dict[str, tuple[SipSettings | TwilioSettings, str | None, Phone]] = {}
+        self._phones: dict[str, tuple[tuple[SipSettings | TwilioSettings, str | None], Phone]] = {}
 
     def lanes(self, configuration: Configuration, *, shadow: bool) -> dict[str, Route]:
         """What is delivered to by itself, by the name of its lane. A shadow delivers nothing, when it would."""
@@ -62,12 +67,12 @@ class Routes:
             return without | ({CALL: Route(None, pagerduty.SCHEDULE)} if calls else {})
         if not calls:
             return routes
-        made = self._services
-        self._services = {}
+        made, self._services = self._services, {}
         for name, settings in configuration.providers.items():
             if isinstance(settings, SipSettings | TwilioSettings):
                 continue
             before, route = made.get(name, (None, None))
+            # What prints names people and teams, who may be others by now.
             if route is None or before != settings or isinstance(settings, ConsoleSettings):
                 route = self._service(name, settings, configuration)
             self._services[name] = (settings, route)
@@ -77,18 +82,12 @@ class Routes:
         """What phones people whom we choose, by its name."""
         made, self._phones = self._phones, {}
         for name, settings in configuration.providers.items():
-            if not isinstance(settings, SipSettings | TwilioSettings):
-                continue
-            before = made.get(name)
-            public_url = configuration.public_url
-            phone = before[2] if before is not None and before[:2] == (settings, public_url) else None
-            if phone is None and isinstance(settings, SipSettings):
-                phone = _sip(name, settings)
-            elif phone is None and isinstance(settings, TwilioSettings):
-                phone = self._twilio(name, settings, public_url)
-            assert phone is not None
-            self._phones[name] = (settings, public_url, phone)
-        return {name: phone for name, (_, _, phone) in self._phones.items()}
+            if isinstance(settings, SipSettings | TwilioSettings):
+                by = settings, configuration.public_url
+                before = made.get(name)
+                known = before[1] if before is not None and before[0] == by else None
+                self._phones[name] = by, known or self._phone(name, *by)
+        return {name: phone for name, (_, phone) in self._phones.items()}
 
     def ack_sources(self, configuration: Configuration) -> dict[str, AckSource]:
         """Which paging services are asked who owns an incident, by name."""
@@ -152,12 +151,20 @@ class Routes:
                 )
                 return Route(poster, webhook.SCHEDULE)
             case AppriseSettings(urls=urls):
-                return Route(apprise.Apprise(urls=urls), apprise.SCHEDULE)
+                everything = apprise.Apprise(urls=urls)
+                self._begin(everything.prepare())
+                return Route(everything, apprise.SCHEDULE)
             case SipSettings() | TwilioSettings():
                 # Without a policy nobody is there to be phoned; the configuration was checked.
                 raise AssertionError(name)
             case _:
                 assert_never(settings)
+
+    def _begin(self, preparation: Coroutine[None, None, None]) -> None:
+        """Have something prepared that nobody waits for."""
+        task = asyncio.create_task(preparation)
+        self._preparing.add(task)
+        task.add_done_callback(self._preparing.discard)
 
     def _pagertree(self, name: str, settings: PagerTreeSettings) -> pagertree.PagerTree:
         ids = pagertree.Destinations(
@@ -167,7 +174,9 @@ class Routes:
             self._transports[name], api_token=settings.api_token, destinations=ids, url=settings.url
         )
 
-    def _twilio(self, name: str, settings: TwilioSettings, public_url: str | None) -> Phone:
+    def _phone(self, name: str, settings: SipSettings | TwilioSettings, public_url: str | None) -> Phone:
+        if isinstance(settings, SipSettings):
+            return _sip(name, settings)
         return Twilio(
             self._transports[name],
             account_sid=settings.account_sid,
@@ -205,6 +214,22 @@ def twilio_callers(providers: Mapping[str, CallSettings]) -> dict[str, TwilioCal
         for name, each in providers.items()
         if isinstance(each, TwilioSettings)
     }
+
+
+def lanes_of(configuration: Configuration) -> list[str]:
+    """The paging services that have lanes of their own, by name."""
+    calling = configuration.routing.calling
+    providers = () if calling is None else calling.providers
+    return [each.name for each in providers if each.kind is ProviderKind.SERVICE]
+
+
+def credentials_of(settings: AuthSettings) -> Credentials:
+    """Who is let in."""
+    return Credentials(
+        bearer_tokens=settings.bearer_tokens,
+        basic_username=settings.basic_username,
+        basic_passwords=settings.basic_passwords,
+    )
 
 
 def pagerduty_receivers(providers: Mapping[str, CallSettings]) -> dict[str, Sequence[Secret]]:

@@ -18,13 +18,15 @@ from sevrouter.engine.ringer import Ringer
 from sevrouter.engine.schedules import Gap, Schedules
 from sevrouter.engine.settling import Settling
 from sevrouter.engine.talking import Talking
+from sevrouter.ingest.authentication import Credentials
+from sevrouter.ingest.incidents import IncidentsHandler
 from sevrouter.ingest.pagerduty import PagerDutyCallbacks
 from sevrouter.ingest.slack import SlackCallbacks
 from sevrouter.ingest.slack_actions import SlackActions
 from sevrouter.ingest.slack_socket import SlackSocket
 from sevrouter.ingest.twilio import TwilioCallbacks
 from sevrouter.notifiers.answers import Answer
-from sevrouter.routes import Routes, pagerduty_receivers, twilio_callers
+from sevrouter.routes import Routes, credentials_of, pagerduty_receivers, twilio_callers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,6 +58,7 @@ class Switchboard:
         clock: Clock,
         transports: Transports,
         rosters: Rosters,
+        is_draining: Callable[[], bool],
         shadow: bool,
     ) -> None:
         self._dispatcher = dispatcher
@@ -83,6 +86,7 @@ class Switchboard:
         self._drilling = Drilling(store, routing, self._ringer, clock=clock)
         acknowledging = Acknowledging(store, routing, clock=clock, wake=dispatcher.wake)
         self._polling = AckPolling(store, routing, acknowledging, clock=clock)
+        self._incidents = IncidentsHandler(acknowledging, credentials=Credentials(), is_draining=is_draining)
         self._pagerduty = PagerDutyCallbacks(acknowledging, receivers={})
         self._responses = transports["slack responses"]
         actions = SlackActions(acknowledging, people=lambda: self._people, respond=self._respond)
@@ -91,17 +95,8 @@ class Switchboard:
         self._people: Mapping[str, Person] = {}
         self._twilio = TwilioCallbacks(talking, public_url="", callers={})
         # A shadow calls nobody, so that nothing there has to turn.
-        self.loops = (
-            (self._schedules,)
-            if shadow
-            else (
-                self._escalator,
-                self._ringer,
-                self._schedules,
-                self._drilling,
-                self._polling,
-            )
-        )
+        calling = (self._escalator, self._ringer, self._drilling, self._polling)
+        self.loops = (self._schedules,) if shadow else (*calling, self._schedules)
 
     def use(self, configuration: Configuration) -> None:
         """Go by this from now on."""
@@ -111,8 +106,10 @@ class Switchboard:
         self._dispatcher.attend(CALL, self._escalator.wake if calls else None)
         self._ringer.phones = self._routes.phones(configuration) if calls else {}
         # Nobody reaches us without a public address, and nobody is believed.
-        believed = twilio_callers(configuration.providers) if configuration.public_url is not None else {}
+        is_reached = calls and configuration.public_url is not None
+        believed = twilio_callers(configuration.providers) if is_reached else {}
         self._twilio.use(believed, public_url=configuration.public_url or "")
+        self._incidents.credentials = credentials_of(configuration.api)
         self._pagerduty.receivers = pagerduty_receivers(configuration.providers)
         self._polling.sources = self._routes.ack_sources(configuration) if calls else {}
         self._people = configuration.people
@@ -125,10 +122,9 @@ class Switchboard:
             loop.wake()
 
     def add_to(self, application: web.Application) -> None:
-        """Add what phones' vendors call back."""
-        self._twilio.add_to(application)
-        self._pagerduty.add_to(application)
-        self._slack.add_to(application)
+        """Add where people say that they own something, and where vendors call back."""
+        for handler in (self._incidents, self._twilio, self._pagerduty, self._slack):
+            handler.add_to(application)
 
     async def listen(self) -> None:
         """Hear what is pressed on Slack over a connection of ours, until cancelled."""

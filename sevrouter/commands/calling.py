@@ -12,10 +12,11 @@ from sevrouter.commands import GOOD, NO
 from sevrouter.commands.looking import existing
 from sevrouter.commands.reviewing import written
 from sevrouter.commands.terminal import CommandError, complain, load_config, say
+from sevrouter.domain.acknowledging import LONGEST_NAME, is_name
 from sevrouter.domain.drill import ASKED_FOR, NEVER, Drill
 from sevrouter.domain.policy import ProviderKind
 from sevrouter.domain.ringing import RingEnd
-from sevrouter.engine.acknowledging import Said, Taken, Wish, by_key
+from sevrouter.engine.acknowledging import Said, Taken, Wish, named
 from sevrouter.engine.acknowledging import say as say_of
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 HOW = "cli"
 # Seconds between two looks at what has come of a drill, and how long one lasts at the most.
 LOOK_EVERY, LASTS = 0.5, 240.0
-LONGEST_NAME = 100
 
 
 def acknowledge(arguments: argparse.Namespace) -> int:
@@ -43,15 +43,13 @@ def resolve(arguments: argparse.Namespace) -> int:
 
 def _say(arguments: argparse.Namespace, wish: Wish) -> int:
     wanted, by = arguments.incident, arguments.by or getpass.getuser()
-    if not by.strip() or not by.isprintable() or len(by) > LONGEST_NAME:
+    if not is_name(by):
         raise CommandError(f"--by: a name, printable, of at most {LONGEST_NAME} characters")
     routing = load_config(arguments.config, secrets=False).routing
     now = datetime.now(UTC)
 
     def work(tx: Transaction) -> Said:
-        number = int(wanted) if wanted.isascii() and wanted.isdecimal() and len(wanted) < 19 else None
-        found = by_key(tx, wanted) if number is None else tx.incidents.by_id([number]).get(number)
-        return say_of(tx, routing, found, wish, by=by, how=HOW, now=now)[0]
+        return say_of(tx, routing, named(tx, wanted), wish, by=by, how=HOW, now=now)[0]
 
     with closing(existing(arguments)) as database:
         said = written(database, work)

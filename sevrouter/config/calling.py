@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from datetime import time, timedelta
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
@@ -20,6 +19,7 @@ from sevrouter.config.problem import FieldError, did_you_mean
 from sevrouter.config.providers import PHONES, name_of
 from sevrouter.config.quantity import parse_duration
 from sevrouter.domain import policy as domain
+from sevrouter.domain.address import is_address
 from sevrouter.domain.drill import DrillPlan
 from sevrouter.domain.policy import DEFAULT, LIMITS, Calling, Limit, Provider, ProviderKind, Target
 from sevrouter.domain.sev import Sev
@@ -223,7 +223,7 @@ def _providers(
     for steps, each in providers:
         if each.get("type") == "sip" and each.keys() & {"password_file", "password"} and "username" not in each:
             yield document.problem((*steps, "username"), "is missing: whose password is it?", at_key=True)
-        if each.get("type") == "sip" and each.get("transport") == "tls" and _is_address(str(each.get("server", ""))):
+        if each.get("type") == "sip" and each.get("transport") == "tls" and is_address(str(each.get("server", ""))):
             hint = "write the name that is in its certificate"
             yield document.problem((*steps, "server"), "by TLS a server has to be named", hint=hint)
     has_phones = any(str(each.get("type")) in PHONES for _, each in providers)
@@ -235,15 +235,6 @@ def _providers(
     if document.at("drills") is not None and not has_phones:
         hint = "a paging service has tests of its own"
         yield document.problem(("drills",), "no provider here phones anybody", hint=hint, at_key=True)
-
-
-def _is_address(server: str) -> bool:
-    host = server[1:].partition("]")[0] if server.startswith("[") else server.partition(":")[0]
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _pagertrees(document: Document, providers: list[tuple[Steps, Mapping[str, Tree]]]) -> Iterator[Problem]:

@@ -13,7 +13,13 @@ from sevrouter.domain.text import one_line
 if TYPE_CHECKING:
     from datetime import datetime
 
-_LONGEST_NAME = 100
+# Characters. What names somebody is shown everywhere.
+LONGEST_NAME = 100
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can name somebody: one short line that says something."""
+    return bool(text.strip()) and text.isprintable() and len(text) <= LONGEST_NAME
 
 
 def acknowledge(incident: Incident, *, by: str, how: str, now: datetime) -> Fold:
@@ -23,7 +29,7 @@ def acknowledge(incident: Incident, *, by: str, how: str, now: datetime) -> Fold
     """
     if incident.state is not IncidentState.TRIGGERED:
         return Fold(incident)
-    said = Acknowledgement(one_line(by, _LONGEST_NAME), one_line(how, _LONGEST_NAME), now)
+    said = Acknowledgement(one_line(by, LONGEST_NAME), one_line(how, LONGEST_NAME), now)
     note = f"acknowledged by {said.by} ({said.how})"
     entry = TimelineEntry(Fact.ACKNOWLEDGED, now, {"by": said.by, "how": said.how, "note": note})
     standing = replace(incident.standing, acknowledged=said)
@@ -53,5 +59,5 @@ def resolve(incident: Incident, *, by: str, how: str, now: datetime) -> Fold:
     assert owned.incident is not None
     if owned.incident.firing or owned.incident.truncated:
         return owned
-    details: dict[str, object] = {"reason": "said_by_a_person", "by": one_line(by, _LONGEST_NAME), "how": how}
+    details: dict[str, object] = {"reason": "said_by_a_person", "by": one_line(by, LONGEST_NAME), "how": how}
     return Fold(resolved(owned.incident, now=now), (*owned.facts, TimelineEntry(Fact.RESOLVED, now, details)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sevrouter.domain.acknowledging import acknowledge, resolve
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from sevrouter.domain.routing import Routing
     from sevrouter.engine.ports import Clock, CurrentRouting, StorePort, TransactionPort
 
+# A number of a row, and not one that no database takes.
+_NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
+# Who tells us when something was said has another clock; nobody owns a thing and hears it ring anew as soon as that.
+CLOCKS_DIFFER = timedelta(seconds=5)
 # A paging service may know it by more than one: what rings again there is another alert, its key after a slash.
 _KEY = re.compile(r"(sevrouter-(.+)-\d+)(?:/[^/]*)?", re.DOTALL)
 
@@ -75,7 +80,14 @@ def _said(taken: Taken, incident: Incident) -> Said:
     return Said(taken, incident.id) if owned is None else Said(taken, incident.id, owned.by, owned.how)
 
 
-def by_key(tx: TransactionPort, key: str) -> Incident | None:
+def named(tx: TransactionPort, incident: int | str) -> Incident | None:
+    """The incident of a number, also where that is written, or of a key."""
+    if isinstance(incident, str) and _NUMBER.fullmatch(incident):
+        incident = int(incident)
+    return _by_key(tx, incident) if isinstance(incident, str) else tx.incidents.by_id([incident]).get(incident)
+
+
+def _by_key(tx: TransactionPort, key: str) -> Incident | None:
     """The incident that integrations know by this key, if it is the last of its identity."""
     match = _KEY.fullmatch(key)
     if match is None:
@@ -85,10 +97,11 @@ def by_key(tx: TransactionPort, key: str) -> Incident | None:
 
 
 def _rang_since(tx: TransactionPort, incident: Incident, at: datetime) -> bool:
-    """Whether an incident was called for anew since then."""
+    """Whether an incident that nobody owns was called for anew since then."""
     assert incident.id is not None
     escalation = tx.escalations.by_incident([incident.id]).get(incident.id)
-    return escalation is not None and at < escalation.received_at
+    is_nobodys = incident.state is IncidentState.TRIGGERED
+    return is_nobodys and escalation is not None and at < escalation.received_at - CLOCKS_DIFFER
 
 
 class Acknowledging:
@@ -103,7 +116,7 @@ class Acknowledging:
         self._wake = wake
 
     async def acknowledge(self, incident: int | str, *, by: str, how: str, at: datetime | None = None) -> Said:
-        """Somebody owns an incident, which is known by its number, or by its key.
+        """Somebody owns an incident, which is known by its number or its key.
 
         `at` is when that was said, where it reaches us later: what has rung again since then is nobody's.
         """
@@ -115,7 +128,7 @@ class Acknowledging:
 
     async def _say(self, incident: int | str, wish: Wish, by: str, how: str, at: datetime | None) -> Said:
         def work(tx: TransactionPort) -> tuple[Said, Announced]:
-            found = by_key(tx, incident) if isinstance(incident, str) else tx.incidents.by_id([incident]).get(incident)
+            found = named(tx, incident)
             if at is not None and found is not None and _rang_since(tx, found, at):
                 return Said(Taken.EARLIER, found.id), Announced()
             return say(tx, self._routing(), found, wish, by=by, how=how, now=self._clock())

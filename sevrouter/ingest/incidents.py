@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from aiohttp import web
 
+from sevrouter.domain.acknowledging import LONGEST_NAME, is_name
 from sevrouter.engine.acknowledging import Said, Taken
 from sevrouter.engine.ports import NotStoredError
 from sevrouter.ingest.authentication import Credentials, refusal, user_of
@@ -27,8 +28,6 @@ log = structlog.get_logger()
 PATH = "/api/v1/incidents/{incident}/{wish:acknowledge|resolve}"
 HOW = "api"
 LARGEST_BODY = 4 * 1024  # bytes
-LONGEST_NAME = 100
-LONGEST_NUMBER = 18
 # What the answer says, and with which status; what is already so is as good as done.
 _ANSWERS = {
     Taken.ACKNOWLEDGED: (200, "acknowledged"),
@@ -88,11 +87,9 @@ class IncidentsHandler:
         return headers
 
     async def _say(self, incident: str, wish: str, by: str) -> Said:
-        is_number = incident.isascii() and incident.isdecimal() and len(incident) <= LONGEST_NUMBER
-        which = int(incident) if is_number else incident
         say = self._acknowledging.acknowledge if wish == "acknowledge" else self._acknowledging.resolve
         try:
-            return await say(which, by=by, how=HOW)
+            return await say(incident, by=by, how=HOW)
         except NotStoredError as error:
             raise Refused(503, f"it could not be stored, send it again: {error}") from None
         except Exception as error:
@@ -111,7 +108,7 @@ def _name(body: bytes, user: str | None) -> str:
     if not isinstance(document, dict) or document.keys() - {"by"}:
         raise Refused(400, 'the body is not as {"by": "ana"}')
     name = document.get("by", user or HOW)
-    if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
+    if not isinstance(name, str) or not is_name(name):
         raise Refused(400, f"by is no printable name of at most {LONGEST_NAME} characters")
     return name.strip()
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from aiohttp import web
 
+from sevrouter.domain.acknowledging import LONGEST_NAME
 from sevrouter.domain.moments import read_moment
 from sevrouter.domain.text import one_line
 from sevrouter.engine.ports import NotStoredError
@@ -32,7 +33,6 @@ VENDOR = "pagerduty"
 PATH = "/callbacks/pagerduty/{provider}"
 HEADER, SCHEME = "X-PagerDuty-Signature", "v1="
 LARGEST_BODY = 256 * 1024  # bytes
-LONGEST_NAME = 100
 MOST_SIGNATURES = 10
 # What is done for an event. Whatever else there is says nothing of who owns it.
 PEOPLE = frozenset({"user", "user_reference"})

@@ -6,11 +6,14 @@ Knows their payload. Must not know how it came, or whether to believe it.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from sevrouter.domain.acknowledging import LONGEST_NAME
 from sevrouter.domain.text import one_line
 from sevrouter.engine.acknowledging import Said, Taken
 from sevrouter.engine.ports import NotStoredError
@@ -23,7 +26,7 @@ log = structlog.get_logger()
 
 HOW = "slack"
 ACKNOWLEDGE = "acknowledge"
-LONGEST_NAME = 100
+_SECONDS = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?", re.ASCII)
 
 # Says a text to who pressed, at an address that only they are given.
 Respond = Callable[[str, str], Awaitable[None]]
@@ -41,12 +44,13 @@ class SlackActions:
 
     async def take(self, payload: object) -> None:
         """Do it. Raises NotStoredError where it could not be stored."""
-        key = _pressed(payload)
-        if key is None or not isinstance(payload, Mapping):
+        pressed = _pressed(payload)
+        if pressed is None or not isinstance(payload, Mapping):
             return
+        key, at = pressed
         by = self._name(payload.get("user"))
         try:
-            said = await self._acknowledging.acknowledge(key, by=by, how=HOW)
+            said = await self._acknowledging.acknowledge(key, by=by, how=HOW, at=at)
         except NotStoredError:
             self._say(payload, "This could not be stored just now: please press it again.")
             raise
@@ -75,15 +79,22 @@ class SlackActions:
         await self._respond(address, text)
 
 
-def _pressed(payload: object) -> str | None:
-    """The key of the incident whose button was pressed."""
+def _pressed(payload: object) -> tuple[str, datetime | None] | None:
+    """The key of the incident whose button was pressed, and when that was."""
     if not isinstance(payload, Mapping) or payload.get("type") != "block_actions":
         return None
     actions = payload.get("actions")
     for each in actions if isinstance(actions, list) else ():
         if isinstance(each, Mapping) and each.get("action_id") == ACKNOWLEDGE and isinstance(each.get("value"), str):
-            return str(each["value"])
+            return str(each["value"]), _moment(each.get("action_ts"))
     return None
+
+
+def _moment(text: object) -> datetime | None:
+    """Their seconds since 1970, as a time; None where that is none."""
+    if not isinstance(text, str) or _SECONDS.fullmatch(text) is None:
+        return None
+    return datetime.fromtimestamp(float(text), UTC)
 
 
 def _answer(said: Said) -> str | None:
@@ -93,6 +104,8 @@ def _answer(said: Said) -> str | None:
             return f"{said.owner} owns it already ({said.how})."
         case Taken.OVER:
             return "It is over already."
+        case Taken.EARLIER:
+            return "It has rung again since you pressed it: please press it once more."
         case Taken.UNKNOWN:
             return "Nobody here knows this incident any more."
         case _:

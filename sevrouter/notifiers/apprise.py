@@ -14,6 +14,8 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+import structlog
+
 from sevrouter.domain.backoff import Schedule
 from sevrouter.domain.delivery import Delivered, NoticeKind, OutcomeReason, Rejected, Retry, Unknown
 from sevrouter.notifiers.plain_text import plain_text, title_of
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
     from sevrouter.domain.delivery import Delivery, Notice, Outcome
     from sevrouter.notifiers.base import Secret
+
+log = structlog.get_logger()
 
 # A call is worth asking for every half minute for as long as it takes.
 SCHEDULE = Schedule(first=timedelta(seconds=1), longest=timedelta(seconds=30))
@@ -56,9 +60,11 @@ class Apprise:
         self._answer_within = answer_within
         self._threads: set[threading.Thread] = set()
 
-    async def prepare(self) -> bool:
-        """Load its plug-ins, for seconds that no call has to wait then; False where it is not installed."""
-        return await self._in_thread(_is_loaded) is True
+    async def prepare(self) -> None:
+        """Load its plug-ins, for seconds that no call has to wait then; say so where it is not installed."""
+        loaded = await self._in_thread(_is_loaded)
+        if loaded is not True:
+            log.error("apprise_not_loaded", reason=(loaded.__doc__ if isinstance(loaded, _NotInstalledError) else ""))
 
     async def deliver(self, delivery: Delivery) -> Outcome:
         """Send it to each address once."""

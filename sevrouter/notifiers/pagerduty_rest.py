@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from sevrouter.domain.acknowledging import LONGEST_NAME
 from sevrouter.domain.delivery import OutcomeReason
 from sevrouter.domain.moments import read_moment
 from sevrouter.domain.text import one_line
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from sevrouter.notifiers.http import Transport
 
 URL = "https://api.pagerduty.com"
-LONGEST_NAME = 100
 PEOPLE = frozenset({"user", "user_reference"})
 
 STATUSES: Statuses = {

@@ -5,7 +5,6 @@ The keys that are pressed come inside the call, so nobody has to reach us. Must 
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import ssl
 from dataclasses import replace
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from sevrouter.domain.address import is_address
 from sevrouter.domain.delivery import OutcomeReason, Rejected, Retry
 from sevrouter.domain.ringing import Rang, RingEnd
 from sevrouter.notifiers.redaction import read_secret
@@ -142,13 +142,3 @@ class Sip:
         if isinstance(password, str) and not _UNQUOTABLE.isdisjoint(password):
             return Retry(OutcomeReason.SECRET_UNREADABLE, "the password holds a character that cannot be passed on")
         return password
-
-
-def is_address(server: str) -> bool:
-    """Whether a server is given by its address. The library would take any certificate of such a one."""
-    host = server.rpartition(":")[0] if re.search(r":\d+$", server) and not server.endswith("]") else server
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -15,8 +16,10 @@ from hypothesis import strategies as st
 from slack_sdk.signature import SignatureVerifier
 from structlog.testing import capture_logs
 
+from sevrouter.domain.escalation import begin
 from sevrouter.domain.incident import IncidentState
 from sevrouter.domain.ownership import Person
+from sevrouter.domain.policy import Policy, Step, Target
 from sevrouter.engine.acknowledging import Acknowledging
 from sevrouter.ingest.slack import LARGEST_BODY, PATH, SlackCallbacks, is_signed
 from sevrouter.ingest.slack_actions import SlackActions
@@ -119,6 +122,27 @@ async def test_what_is_over_is_said_to_be(site: Site, slack: Slack) -> None:
     await site.stage.watcher.settle_due()
     assert await slack.press(site.message, site.url, at=site.at) == 200
     assert (await site.responses.get())[1] == "It is over already."
+
+
+async def test_a_press_that_somebody_kept_does_not_own_what_has_rung_again_since(site: Site, slack: Slack) -> None:
+    pressed_at = site.at
+    (incident,) = await site.stage.incidents()
+    assert incident.id is not None
+    policy = Policy(name="default", steps=(Step((Target(person="ana"),)),))
+
+    async def rings_at(minutes: float) -> None:
+        now = site.stage.clock() + timedelta(minutes=minutes)
+        anew = begin(None, 1, policy, incident.sev, received_at=now, now=now)
+        await site.store.write(lambda tx: tx.escalations.save([anew]))
+
+    await rings_at(1)
+    assert await slack.press(site.message, site.url, at=pressed_at) == 200
+    assert await site.standing() == NOBODYS
+    assert (await site.responses.get())[1].startswith("It has rung again since you pressed it")
+    # Whoever presses it now means what rings now, also by a clock that is a little late.
+    site.stage.clock.forward(minutes=1)
+    assert await slack.press(site.message, site.url, at=site.at - 4) == 200
+    assert await site.standing() == ANAS
 
 
 @pytest.mark.parametrize("seconds", [-301, 301, -86_400])

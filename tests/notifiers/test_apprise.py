@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 from sevrouter.domain.delivery import Delivered, NoticeKind, OutcomeReason, Rejected, Retry, Unknown
 from sevrouter.domain.sev import Sev
@@ -214,10 +215,15 @@ async def test_whatever_an_alert_says_is_text(notifier: Apprise, apprise_target:
 async def test_it_can_be_prepared_before_it_is_needed(
     notifier: Apprise, apprise_target: AppriseTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert await notifier.prepare()
-    assert apprise_target.requests == []
+    with capture_logs() as logs:
+        await notifier.prepare()
+    assert (apprise_target.requests, logs) == ([], [])
     monkeypatch.setitem(sys.modules, "apprise", None)
-    assert not await notifier.prepare()
+    with capture_logs() as logs:
+        await notifier.prepare()
+    assert [(each["event"], "install sevrouter[apprise]" in each["reason"]) for each in logs] == [
+        ("apprise_not_loaded", True)
+    ]
 
 
 def test_a_call_is_tried_at_least_twice_a_minute() -> None:

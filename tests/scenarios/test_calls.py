@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -15,8 +17,9 @@ import pytest
 from tests.real.payloads import webhook
 from tests.real.sevrouter import Sevrouter
 from tests.scenarios.alerts import affected, critical, one
-from tests.standins.fixtures import twilio
-from tests.standins.slack import SIGNING_SECRET
+from tests.standins.fixtures import pagerduty_api, twilio
+from tests.standins.pagerduty import API_TOKEN
+from tests.standins.slack import APP_TOKEN, SIGNING_SECRET
 from tests.standins.twilio import ACCOUNT_SID, AUTH_TOKEN, CALLER
 from tests.standins.twilio_call import Person
 
@@ -24,11 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from tests.scenarios.team import Team
+    from tests.standins.pagerduty import PagerDutyApi
     from tests.standins.twilio import Twilio
 
     Command = Callable[..., Awaitable[int]]
 
-__all__ = ["twilio"]
+__all__ = ["pagerduty_api", "twilio"]
 
 SECRET = "a-webhook-secret-of-the-tests"
 ANA, BEN = "+49301111111", "+49302222222"
@@ -332,6 +336,57 @@ async def taken(sevrouter: Sevrouter, count: int) -> bool:
 async def owned(sevrouter: Sevrouter, count: int, *, sev: str = "SEV-1") -> bool:
     """Whether so many incidents are somebody's."""
     return await sevrouter.metric("sevrouter_incidents", sev=sev, state="acknowledged") == count
+
+
+async def test_a_button_is_heard_over_a_connection_of_ours(process: Sevrouter, team: Team, twilio: Twilio) -> None:
+    (team.folder / "slack-app").write_text(APP_TOKEN + "\n")
+    settings = json.loads(team.config.read_text())
+    del settings["integrations"]["slack"]["signing_secret_file"], settings["public_url"]
+    settings["integrations"]["slack"]["app_token_file"] = "slack-app"
+    team.config.write_text(json.dumps(settings))
+    async with process as sevrouter:
+        assert (await sevrouter.post(one(critical()))).status == 200
+        message = await team.vendors.slack.expect_message("SEV-2", channel="C0PAY")
+        ana, ben = await twilio.expect_call(ANA), await twilio.expect_call(BEN)
+        await asyncio.gather(ana.until("ringing"), ben.until("ringing"))
+        await team.vendors.slack.press_by_socket(message)
+        await team.vendors.slack.until(lambda: len(team.vendors.slack.acknowledged) == 1)
+        await asyncio.gather(ana.until("canceled"), ben.until("canceled"))
+        await team.vendors.slack.expect_reply(message, r"acknowledged by ana \(slack\)")
+
+
+async def test_who_owns_it_at_pagerduty_is_asked_where_it_cannot_tell_us(
+    process: Sevrouter, team: Team, pagerduty_api: PagerDutyApi
+) -> None:
+    (team.folder / "pagerduty-api").write_text(API_TOKEN + "\n")
+    settings = json.loads(team.config.read_text())
+    service = settings["integrations"]["call"][1]
+    del service["webhook_secret_files"]
+    settings["integrations"]["call"] = service | {"api_url": pagerduty_api.url, "api_token_file": "pagerduty-api"}
+    team.config.write_text(json.dumps(settings))
+    async with process as sevrouter:
+        assert (await sevrouter.post(one(critical()))).status == 200
+        message = await team.vendors.slack.expect_message("SEV-2", channel="C0PAY")
+        call = await team.vendors.pagerduty.expect_call("SEV-2.*checkout", severity="critical")
+        await team.vendors.pagerduty.acknowledge(call.dedup_key)
+        reply = r"acknowledged by Ana Example \(pagerduty\)"
+        await team.vendors.slack.expect_reply(message, reply, within=45)
+
+
+async def test_a_drill_that_is_due_is_begun_by_itself(process: Sevrouter, team: Team, twilio: Twilio) -> None:
+    # A minute ago, so that it is due whenever this is run, but for the first minute of a day.
+    due = datetime.now(UTC) - timedelta(minutes=1)
+    calls(team, twilio, process.url, drills={"at": f"{due:%H:%M}", "timezone": "UTC"})
+    twilio.people |= {ANA: Person(answers=True, keys=("1",)), BEN: Person(answers=False)}
+    async with process as sevrouter:
+        ana, _ = await twilio.expect_call(ANA), await twilio.expect_call(BEN)
+        await sevrouter.wait_for_log("drilled", person="ana", end="acknowledged")
+        await sevrouter.wait_for_log("drilled", person="ben", end="no_answer")
+        assert "This is a drill" in ana.text
+        # Who has been called is not called again.
+        await sevrouter.restart()
+        await sevrouter.wait_for_log("started")
+    assert len(twilio.effects) == 2
 
 
 async def test_where_twilio_is_down_pagerduty_is_told(process: Sevrouter, team: Team, twilio: Twilio) -> None:

@@ -99,7 +99,7 @@ class Slack(Vendor[Message]):
 
     async def press(self, message: Message, url: str, *, user: str = "U0ANA", at: float | None = None) -> int:
         """Press a message's button, of which the app hears at an address: the status that it answers."""
-        body = urlencode({"payload": json.dumps(self.pressed(message, user=user))}).encode()
+        body = urlencode({"payload": json.dumps(self.pressed(message, user=user, at=at))}).encode()
         stamp = str(int(time.time() if at is None else at))
         signed = SignatureVerifier(SIGNING_SECRET).generate_signature(timestamp=stamp, body=body)
         assert signed is not None
@@ -126,7 +126,7 @@ class Slack(Vendor[Message]):
         }
         await self._socket.send_json(envelope)
 
-    def pressed(self, message: Message, *, user: str = "U0ANA") -> dict[str, object]:
+    def pressed(self, message: Message, *, user: str = "U0ANA", at: float | None = None) -> dict[str, object]:
         """What they tell of a button that is pressed."""
         (button,) = buttons_of(message)
         return {
@@ -135,7 +135,14 @@ class Slack(Vendor[Message]):
             "api_app_id": "A0",
             "container": {"type": "message", "message_ts": message.ts, "channel_id": message.channel},
             "response_url": f"{self.url}/respond/{user}",
-            "actions": [{"type": "button", "block_id": "b", **{name: button[name] for name in ("action_id", "value")}}],
+            "actions": [
+                {
+                    "type": "button",
+                    "block_id": "b",
+                    "action_ts": f"{time.time() if at is None else at:.6f}",
+                    **{name: button[name] for name in ("action_id", "value")},
+                }
+            ],
         }
 
     async def drop(self) -> None:
