@@ -115,6 +115,7 @@ class Routes:
                 tickets = jira.Jira(
                     self._transports[name],
                     url=settings.url,
+                    deployment=settings.deployment,
                     email=settings.email,
                     token=settings.token,
                     project=settings.project,

@@ -241,6 +241,7 @@ def _settings(chosen: Slack | Jira | Console, open_file: OpenFile) -> Integratio
         case Jira():
             return JiraSettings(
                 url=chosen.url,
+                deployment=chosen.deployment,
                 email=chosen.email,
                 token=one_secret(chosen.token_file, chosen.token, open_file),
                 project=chosen.project,

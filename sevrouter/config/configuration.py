@@ -40,9 +40,10 @@ class SlackSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JiraSettings:
-    """Files tickets in Jira Cloud; `project` is for teams without one."""
+    """Files tickets in Jira; `project` is for teams without one."""
 
     url: str
+    deployment: Literal["auto", "cloud", "data-center"]
     email: str | None
     token: Secret
     project: str | None

@@ -78,17 +78,22 @@ class Slack(Section):
 
 
 class Jira(Section):
-    """Files tickets in Jira Cloud."""
+    """Files tickets in Jira Cloud or in Jira Data Center."""
 
     type: Literal["jira"] = Field(description="`jira`, which is the default, or `console`.")
     url: Url = Field(description="The address of the site, https://example.atlassian.net. Required.")
+    deployment: Literal["auto", "cloud", "data-center"] = Field(
+        "auto",
+        description="What answers there: cloud or data-center. Default: auto, by the address or by what it says of "
+        "itself.",
+    )
     email: Text | None = Field(
         None,
-        description="The account that the API token belongs to. Default: none; then the token is sent as a Bearer, "
-        "as a token of OAuth 2.0 is.",
+        description="The account that the API token belongs to; in Data Center the user whose password it is. Default: "
+        "none; then the token is sent as a Bearer, as a personal access token and a token of OAuth 2.0 are.",
     )
     token_file: Text | None = Field(
-        None, description="A file that holds the API token. Required; read again when it changes."
+        None, description="A file that holds the token. Required; read again when it changes."
     )
     token: InlineSecretText | None = Field(
         None, description="The token itself. Default: none. Only with `allow_inline_secrets`."

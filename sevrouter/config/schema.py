@@ -217,7 +217,10 @@ class Person(Section):
 
     phone: Phone | None = Field(None, description="A number in E.164 (+4930123456). Default: cannot be phoned.")
     slack: SlackId | None = Field(None, description="The Slack member id (U…). Default: cannot be mentioned.")
-    jira: Text | None = Field(None, description="The Jira account id. Default: cannot be assigned a ticket.")
+    jira: Text | None = Field(
+        None,
+        description="The Jira account id; in Data Center the user name. Default: cannot be assigned a ticket.",
+    )
 
 
 class Test(Section):

@@ -1,4 +1,4 @@
-"""The ticket, in Jira Cloud: filed once, commented on afterwards, and never touched where humans edit it.
+"""The ticket, in Jira: filed once, commented on afterwards, and never touched where humans edit it.
 
 Knows what follows from Jira's answers, and how long it hides a new issue from its own search. Must not know
 its addresses, what a ticket says, or when to try again.
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from sevrouter.domain.backoff import Schedule
 from sevrouter.domain.delivery import Delivered, NoticeKind, OutcomeReason, Rejected, Unknown
 from sevrouter.notifiers.answers import Answer, Failure, judge
-from sevrouter.notifiers.jira_site import STATUSES, JiraSite, is_issue_key
+from sevrouter.notifiers.jira_dialect import Deployment, Dialect, dialect_of
+from sevrouter.notifiers.jira_site import STATUSES, JiraSite, Login, ask_dialect, is_issue_key
 from sevrouter.notifiers.jira_ticket import comment, fields, marker
 from sevrouter.notifiers.redaction import read_secret
 
@@ -38,6 +39,7 @@ class Jira:
         *,
         url: str,
         token: Secret,
+        deployment: Deployment = "auto",
         email: str | None = None,
         project: str | None = None,
         issue_type: str = "Bug",
@@ -46,6 +48,7 @@ class Jira:
     ) -> None:
         self._transport = transport
         self._url = url
+        self._dialect = dialect_of(deployment, url)
         self._token = token
         self._email = email
         self._project = project
@@ -58,7 +61,14 @@ class Jira:
         token = read_secret(self._token)
         if not isinstance(token, str):
             return token
-        site = JiraSite(self._transport, url=self._url, email=self._email, token=token)
+        login = Login.of(self._email, token)
+        dialect = self._dialect or await ask_dialect(self._transport, self._url, login)
+        if not isinstance(dialect, Dialect):
+            return dialect
+        self._dialect = dialect
+        return await self._tell(JiraSite(self._transport, url=self._url, login=login, dialect=dialect), delivery)
+
+    async def _tell(self, site: JiraSite, delivery: Delivery) -> Outcome:
         if delivery.reference is not None and is_issue_key(delivery.reference):
             return await _comment(site, delivery, delivery.reference)
         if delivery.notice.kind is NoticeKind.OPENED and delivery.unknowns == 0:
@@ -89,6 +99,7 @@ class Jira:
             return Rejected(OutcomeReason.NOT_CONFIGURED, f"neither {notice.owner or 'nobody'} nor Jira has a project")
         wanted = fields(
             notice,
+            site.dialect,
             project=project,
             issue_type=self._issue_type,
             labels=self._labels,
@@ -109,7 +120,7 @@ async def _comment(site: JiraSite, delivery: Delivery, key: str) -> Outcome:
             return posted
         if posted:
             return Delivered(reference=key, detail="found among the comments")
-    answer = await site.add_comment(key, comment(delivery))
+    answer = await site.add_comment(key, comment(delivery, site.dialect.document))
     if not isinstance(answer, Answer):
         return answer
     return Delivered(reference=key) if answer.status == 201 else judge(answer, STATUSES)

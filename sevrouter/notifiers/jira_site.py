@@ -1,21 +1,23 @@
-"""The requests that we make of a Jira Cloud site, one attempt each.
+"""The requests that we make of a Jira site, one attempt each.
 
-Knows version 3 of its REST API. Must not know what follows from an answer.
+Knows versions 2 and 3 of its REST API. Must not know what follows from an answer.
 """
 
 from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sevrouter.domain.delivery import OutcomeReason
 from sevrouter.notifiers.answers import Answer, Failure, Meaning, Statuses, judge, not_done
+from sevrouter.notifiers.jira_dialect import CLOUD, DATA_CENTER, Dialect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from sevrouter.notifiers.adf import Node
     from sevrouter.notifiers.http import Transport
 
 STATUSES: Statuses = {
@@ -42,22 +44,52 @@ def is_issue_key(text: object) -> bool:
     return isinstance(text, str) and len(text) <= 255 and _KEY.fullmatch(text) is not None
 
 
-class JiraSite:
-    """One site, as one account sees it. Without an `email` the token is an access token (Bearer)."""
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How an account says who it is, and what of that no error may repeat."""
 
-    def __init__(self, transport: Transport, *, url: str, email: str | None, token: str) -> None:
-        self._transport = transport
-        self._api = f"{url.rstrip('/')}/rest/api/3"
+    headers: Mapping[str, str]
+    secrets: tuple[str, ...]
+
+    @classmethod
+    def of(cls, email: str | None, token: str) -> Login:
+        """An account with its API token or password; without an account, an access token (Bearer)."""
         credentials = f"{email}:{token}"
         basic = base64.b64encode(credentials.encode()).decode()
-        self._headers = {"Authorization": f"Basic {basic}" if email else f"Bearer {token}"}
-        self._secrets = (token, credentials)
+        return cls({"Authorization": f"Basic {basic}" if email else f"Bearer {token}"}, (token, credentials))
+
+
+async def ask_dialect(transport: Transport, url: str, login: Login) -> Dialect | Failure:
+    """What is spoken at an address. Nothing was done where that is not to be learned."""
+    # Both kinds answer at this address; what is older than the word itself is no cloud.
+    address = f"{url.rstrip('/')}/{DATA_CENTER.api}/serverInfo"
+    answer = await transport.get(address, params={}, headers=login.headers, secrets=login.secrets)
+    if not isinstance(answer, Answer):
+        return not_done(answer)
+    match answer.document:
+        case {"deploymentType": "Cloud"} if answer.status == 200:
+            return CLOUD
+        case {"version": str()} if answer.status == 200:
+            return DATA_CENTER
+        case _:
+            return not_done(judge(answer, STATUSES))
+
+
+class JiraSite:
+    """One site, as one account sees it."""
+
+    def __init__(self, transport: Transport, *, url: str, login: Login, dialect: Dialect) -> None:
+        self._transport = transport
+        self.dialect = dialect
+        self._api = f"{url.rstrip('/')}/{dialect.api}"
+        self._headers = login.headers
+        self._secrets = login.secrets
 
     async def create(self, fields: Mapping[str, object]) -> Answer | Failure:
         """File an issue: 201 and its `key`."""
         return await self._post("issue", {"fields": fields})
 
-    async def add_comment(self, key: str, body: Node) -> Answer | Failure:
+    async def add_comment(self, key: str, body: object) -> Answer | Failure:
         """Comment on an issue: 201."""
         return await self._post(f"issue/{key}/comment", {"body": body})
 
@@ -65,7 +97,7 @@ class JiraSite:
         """The key of the oldest issue with a label; None where there is none, or none that search shows yet."""
         quoted = label.replace("\\", "\\\\").replace('"', '\\"')
         query = {"jql": f'labels = "{quoted}" ORDER BY created ASC', "fields": ["key"], "maxResults": 1}
-        answer = await self._post("search/jql", query)
+        answer = await self._post(self.dialect.search, query)
         if not isinstance(answer, Answer):
             return not_done(answer)
         match answer.document:
@@ -78,6 +110,7 @@ class JiraSite:
 
     async def has_comment(self, key: str, line: str) -> bool | Failure:
         """Whether one of the newest comments on an issue holds a line."""
+        written = self.dialect.line(line)
         answer = await self._transport.get(
             f"{self._api}/issue/{key}/comment",
             params={"orderBy": "-created", "maxResults": NEWEST_COMMENTS},
@@ -88,7 +121,7 @@ class JiraSite:
             return not_done(answer)
         match answer.document:
             case {"comments": list(comments)} if answer.status == 200:
-                return any(line == said for comment in comments for said in _texts(comment))
+                return any(written == said for comment in comments for said in _texts(comment))
             case _:
                 return not_done(judge(answer, STATUSES))
 
@@ -105,6 +138,8 @@ def _texts(node: object) -> Iterator[str]:
         match waiting.pop():
             case {"type": "text", "text": str(text)}:
                 yield text
+            case {"body": str(text)}:
+                yield from text.splitlines()
             case dict(members):
                 waiting += members.values()
             case list(items):

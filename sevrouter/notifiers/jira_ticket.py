@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sevrouter.domain.delivery import Delivery, Notice
+    from sevrouter.notifiers.jira_dialect import Dialect, Document
 
 LONGEST_SUMMARY = 255
 
@@ -35,17 +36,17 @@ _PLAIN = frozenset(
 
 
 def fields(
-    notice: Notice, *, project: str, issue_type: str, labels: Sequence[str], assignee: str | None
+    notice: Notice, dialect: Dialect, *, project: str, issue_type: str, labels: Sequence[str], assignee: str | None
 ) -> dict[str, object]:
     """The fields of a new issue."""
     known: dict[str, object] = {
         "project": {"key": project},
         "issuetype": {"name": issue_type},
         "summary": _summary(notice.title) or str(notice.sev),
-        "description": description(notice),
+        "description": description(notice, dialect.document),
         "labels": list(dict.fromkeys([*labels, OWN_LABEL, notice.key])),
     }
-    return known | {"assignee": {"accountId": assignee}} if assignee else known
+    return known | {"assignee": {dialect.assignee: assignee}} if assignee else known
 
 
 def _summary(title: str) -> str:
@@ -54,12 +55,12 @@ def _summary(title: str) -> str:
     return one_line(title, LONGEST_SUMMARY - doubled)
 
 
-def description(notice: Notice) -> adf.Node:
+def description(notice: Notice, document: Document) -> adf.Node | str:
     """Why there is a ticket, with all that a reader needs to judge that."""
-    return adf.document(_explanation(notice), last=adf.paragraph(adf.text(origin(notice))))
+    return document(_explanation(notice), last=adf.paragraph(adf.text(origin(notice))))
 
 
-def comment(delivery: Delivery) -> adf.Node:
+def comment(delivery: Delivery, document: Document) -> adf.Node | str:
     """What happened to the incident. Its last line is found again when nobody knows whether it was posted."""
     notice = delivery.notice
     told = [adf.paragraph(adf.text(f"{notice.sev}: {state_of(notice)} at {instant(notice.at)}"))]
@@ -67,7 +68,7 @@ def comment(delivery: Delivery) -> adf.Node:
         told.append(adf.paragraph(adf.text(notice.note)))
     if notice.kind not in _PLAIN:
         told += _explanation(notice)
-    return adf.document(told, last=adf.paragraph(adf.text(marker(delivery))))
+    return document(told, last=adf.paragraph(adf.text(marker(delivery))))
 
 
 def marker(delivery: Delivery) -> str:

@@ -89,7 +89,9 @@ def _jira(vendor: jira_standin.Jira, transport: Transport) -> Rig:
         "jira",
         vendor,
         jira_standin.TOKEN,
-        lambda secret: Jira(transport, url=vendor.url, email=jira_standin.EMAIL, token=secret, teams=TEAMS),
+        lambda secret: Jira(
+            transport, url=vendor.url, deployment="cloud", email=jira_standin.EMAIL, token=secret, teams=TEAMS
+        ),
         vendor.expect_issue,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,11 +23,18 @@ KEY = a_notice().key
 FOLLOW_UPS = [NoticeKind.ROSE, NoticeKind.REOPENED, NoticeKind.RESOLVED]
 
 
+def cloud(transport: Transport, jira: standin.Jira, **settings: Any) -> Jira:
+    return Jira(
+        transport, url=jira.url, deployment="cloud", email=standin.EMAIL, token=lambda: standin.TOKEN, **settings
+    )
+
+
 @pytest.fixture
 def notifier(jira: standin.Jira, transport: Transport) -> Jira:
     return Jira(
         transport,
         url=f"{jira.url}/",
+        deployment="cloud",
         email=standin.EMAIL,
         token=lambda: standin.TOKEN,
         project="OPS",
@@ -82,29 +89,25 @@ async def test_what_nobody_owns_is_filed_in_the_default_project_for_nobody(
 
 async def test_a_team_without_a_project_still_has_its_assignee(jira: standin.Jira, transport: Transport) -> None:
     teams = {"payments": replace(PAYMENTS, jira_project=None)}
-    notifier = Jira(
-        transport, url=jira.url, email=standin.EMAIL, token=lambda: standin.TOKEN, project="OPS", teams=teams
-    )
+    notifier = cloud(transport, jira, project="OPS", teams=teams)
     await notifier.deliver(a_delivery())
     await jira.expect_issue(project="OPS", assignee="5b10ac8d")
 
 
 async def test_without_any_project_it_is_rejected_with_nothing_sent(jira: standin.Jira, transport: Transport) -> None:
-    notifier = Jira(transport, url=jira.url, email=standin.EMAIL, token=lambda: standin.TOKEN)
+    notifier = cloud(transport, jira)
     assert await notifier.deliver(a_delivery()) == Rejected(R.NOT_CONFIGURED, "neither payments nor Jira has a project")
     assert jira.requests == []
 
 
 async def test_the_issue_type_is_the_configured_one(jira: standin.Jira, transport: Transport) -> None:
-    notifier = Jira(
-        transport, url=jira.url, email=standin.EMAIL, token=lambda: standin.TOKEN, issue_type="Task", teams=TEAMS
-    )
+    notifier = cloud(transport, jira, issue_type="Task", teams=TEAMS)
     assert (await filed(notifier, jira)).fields["issuetype"] == {"name": "Task"}
 
 
 async def test_a_token_without_an_email_is_an_access_token(transport: Transport) -> None:
     async with standin.Jira(email=None) as site:
-        notifier = Jira(transport, url=site.url, token=lambda: standin.TOKEN, project="OPS")
+        notifier = Jira(transport, url=site.url, deployment="cloud", token=lambda: standin.TOKEN, project="OPS")
         await filed(notifier, site)
         assert site.requests[0].headers["Authorization"] == f"Bearer {standin.TOKEN}"
         site.assert_nothing_unexpected()
@@ -136,12 +139,12 @@ async def test_any_other_refusal_is_not_tried_again(notifier: Jira, jira: standi
 
 async def test_a_person_without_an_account_is_not_assigned(jira: standin.Jira, transport: Transport) -> None:
     teams = {"payments": replace(PAYMENTS, jira_assignee=replace(ANA, jira=None))}
-    notifier = Jira(transport, url=jira.url, email=standin.EMAIL, token=lambda: standin.TOKEN, teams=teams)
+    notifier = cloud(transport, jira, teams=teams)
     assert (await filed(notifier, jira)).assignee is None
 
 
 async def test_a_project_that_is_not_theirs_is_said_in_their_words(jira: standin.Jira, transport: Transport) -> None:
-    notifier = Jira(transport, url=jira.url, email=standin.EMAIL, token=lambda: standin.TOKEN, project="NOPE")
+    notifier = cloud(transport, jira, project="NOPE")
     jira.allow_refusals()
     assert await notifier.deliver(a_delivery()) == Rejected(
         R.REFUSED, "answered 400: project: valid project is required"
@@ -206,7 +209,7 @@ async def test_a_search_that_fails_has_changed_nothing(notifier: Jira, jira: sta
 
 async def test_a_search_without_an_answer_has_changed_nothing(jira: standin.Jira, impatient: Transport) -> None:
     jira.hang()
-    notifier = Jira(impatient, url=jira.url, email=standin.EMAIL, token=lambda: standin.TOKEN, project="OPS")
+    notifier = cloud(impatient, jira, project="OPS")
     outcome = await notifier.deliver(a_delivery(unknowns=1))
     assert (type(outcome), outcome.reason) == (Retry, R.TIMED_OUT)
 

@@ -23,7 +23,9 @@ FOLLOW_UPS = [NoticeKind.ROSE, NoticeKind.REOPENED, NoticeKind.RESOLVED]
 
 @pytest.fixture
 def notifier(jira: standin.Jira, transport: Transport) -> Jira:
-    return Jira(transport, url=jira.url, email=standin.EMAIL, token=lambda: standin.TOKEN, teams=TEAMS)
+    return Jira(
+        transport, url=jira.url, deployment="cloud", email=standin.EMAIL, token=lambda: standin.TOKEN, teams=TEAMS
+    )
 
 
 async def filed(notifier: Jira, jira: standin.Jira) -> standin.Issue:

@@ -93,7 +93,7 @@ class Team:
             "integrations": {
                 "call": {"type": "pagerduty", "url": self.vendors.pagerduty.url, "routing_key_file": "pagerduty"},
                 "slack": {"url": self.vendors.slack.base_url, "token_file": "slack"},
-                "jira": {"url": self.vendors.jira.url, "email": EMAIL, "token_file": "jira"},
+                "jira": {"url": self.vendors.jira.url, "deployment": "cloud", "email": EMAIL, "token_file": "jira"},
             },
             "store": {"url": "sqlite:sevrouter.db"},
         }

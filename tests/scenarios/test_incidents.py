@@ -9,10 +9,14 @@ from tests.real.payloads import alert, grafana_alert, grafana_webhook, webhook
 from tests.scenarios.alerts import affected, bug, critical, one, warning
 from tests.scenarios.team import ANA, RULES
 from tests.scenarios.test_failures import sevrouter_command
+from tests.standins.fixtures import data_center
 
 if TYPE_CHECKING:
     from tests.real.sevrouter import Sevrouter
     from tests.scenarios.team import Team, Vendors
+    from tests.standins.jira import DataCenter
+
+__all__ = ["data_center"]
 
 
 async def _post(sevrouter: Sevrouter, payload: object) -> None:
@@ -178,3 +182,18 @@ async def test_a_person_sets_the_sev_beside_the_daemon_and_the_story_is_told_aft
     assert "| SEV-4 | SEV-2 | ana | customers call us |" in story
     assert "| SEV-2 | SEV-5 | ana | staging only |" in story
     assert "| opened | SEV-4 | severity label |" in story
+
+
+async def test_a_ticket_in_data_center_is_found_out_by_itself(
+    team: Team, data_center: DataCenter, sevrouter: Sevrouter
+) -> None:
+    settings = team.settings()
+    jira = {"url": data_center.url, "token_file": "jira", "project": "OPS"}
+    team.configure(integrations=settings["integrations"] | {"jira": jira}, people={"ana": {"jira": "ana"}})
+    assert (await sevrouter.post(b"", path="/-/reload")).status == 200
+    assert (await sevrouter.post(one(bug()))).status == 200
+    issue = await data_center.expect_issue("SEV-5", project="PAY", assignee="ana")
+    assert "severity label" in issue.description
+    assert (await sevrouter.post(one(bug(status="resolved")))).status == 200
+    await data_center.expect_comment(issue.key, "resolved")
+    assert data_center.requests[0].path == "/rest/api/2/serverInfo"

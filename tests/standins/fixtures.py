@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest_asyncio
 
 from tests.standins.hook import AppriseTarget, Hook
-from tests.standins.jira import Jira
+from tests.standins.jira import DataCenter, Jira
 from tests.standins.pagerduty import PagerDuty, PagerDutyApi
 from tests.standins.pagertree import PagerTree
 from tests.standins.slack import Slack
@@ -69,6 +69,15 @@ async def slack() -> AsyncIterator[Slack]:
 async def jira() -> AsyncIterator[Jira]:
     """One Jira site."""
     async with Jira() as vendor:
+        yield vendor
+        vendor.assert_nothing_unexpected()
+
+
+@pytest_asyncio.fixture
+async def data_center() -> AsyncIterator[DataCenter]:
+    """One Jira of one's own, where Ana can be assigned tickets."""
+    async with DataCenter() as vendor:
+        vendor.assignable = {"ana"}
         yield vendor
         vendor.assert_nothing_unexpected()
 

@@ -1,4 +1,7 @@
-"""Jira Cloud, version 3: projects, the people who can be assigned, issues and their comments, and a lagging search."""
+"""Jira: projects, the people who can be assigned, issues and their comments, and a lagging search.
+
+Cloud, version 3 of the API, and Data Center, version 2, which takes texts and user names and is searched elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
-from tests.standins.adf import document_problems, java_length, text_of
+from tests.standins.adf import LONGEST_TEXT, document_problems, java_length, text_of
 from tests.standins.vendor import WITHIN, Effect, Reply, Seen, Vendor
+from tests.standins.wiki import render
 
 EMAIL = "bot@example.com"
 TOKEN = "ATATT3xFfGF0MadeUpTokenOfATest"
@@ -26,7 +30,7 @@ class Comment(Effect):
     id: str
     issue: str
     text: str
-    body: Mapping[str, object] = field(repr=False)
+    body: object = field(repr=False)
 
 
 @dataclass(kw_only=True)
@@ -46,7 +50,8 @@ class Issue(Effect):
     @property
     def description(self) -> str:
         """Its description without formatting."""
-        return text_of(self.fields.get("description", {}))
+        written = self.fields.get("description", "")
+        return render(written).text if isinstance(written, str) else text_of(written)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -62,14 +67,18 @@ class Issue(Effect):
     def assignee(self) -> str | None:
         """The account that it is assigned to."""
         assignee = self.fields.get("assignee")
-        return str(assignee["accountId"]) if isinstance(assignee, dict) else None
+        return str(next(iter(assignee.values()))) if isinstance(assignee, dict) else None
 
 
 class Jira(Vendor[Issue | Comment]):
-    """One site with one account."""
+    """One site in the cloud, with one account."""
 
     contract_file = "jira-cloud-v3.json"
     contract_host = "https://your-domain.atlassian.net"
+    version = 3
+    search_path: tuple[str, ...] = ("search", "jql")
+    account_field = "accountId"
+    about: Mapping[str, object] = {"deploymentType": "Cloud", "version": "1001.0.0-SNAPSHOT"}
 
     def __init__(
         self,
@@ -92,19 +101,25 @@ class Jira(Vendor[Issue | Comment]):
         self.searches: list[str] = []
 
     async def answer(self, seen: Seen) -> Reply:
-        """Do what a request of version 3 asks for."""
+        """Do what a request of the API asks for."""
         if seen.headers.get("Authorization") != self._authorization:
             return _refused(401, "Client must be authenticated to access this resource.")
+        if (seen.method, seen.path) == ("GET", "/rest/api/2/serverInfo"):
+            return Reply(200, self.about)
         body = seen.json if seen.body else {}
         if not isinstance(body, dict):
             return _refused(400, "There was an error parsing JSON.")
         return self._route(seen, body)
 
+    def described_as(self, path: str) -> str:
+        """The published file is of version 3 alone; version 2 says the same of the site."""
+        return path.replace("/rest/api/2/serverInfo", f"/rest/api/{self.version}/serverInfo")
+
     def _route(self, seen: Seen, body: Mapping[str, object]) -> Reply:
-        match seen.method, seen.path.removeprefix("/rest/api/3/").split("/"):
+        match seen.method, seen.path.removeprefix(f"/rest/api/{self.version}/").split("/"):
             case "POST", ["issue"]:
                 return self._create(body)
-            case "POST", ["search", "jql"]:
+            case "POST", ["search", *rest] if ("search", *rest) == self.search_path:
                 return self._search(body)
             case "GET" | "POST", ["search"]:
                 return _refused(410, "The requested API has been removed. Please migrate to /rest/api/3/search/jql.")
@@ -131,7 +146,7 @@ class Jira(Vendor[Issue | Comment]):
         issue = Issue(key=f"{fields['project']['key']}-{number}", fields=fields, hidden=self.search_lag)
         self.issues[issue.key] = issue
         self.effects.append(issue)
-        address = f"{self.url}/rest/api/3/issue/{number}"
+        address = f"{self.url}/rest/api/{self.version}/issue/{number}"
         return Reply(201, {"id": str(10_000 + number), "key": issue.key, "self": address})
 
     def _field_errors(self, fields: Mapping[str, object]) -> Iterator[tuple[str, str]]:
@@ -143,10 +158,10 @@ class Jira(Vendor[Issue | Comment]):
             yield "issuetype", "Specify a valid issue type"
         yield from _summary_errors(fields.get("summary"))
         yield from _label_errors(fields.get("labels", []))
-        for problem in document_problems(fields.get("description")):
+        for problem in self.body_problems(fields.get("description")):
             yield "description", problem
         assignee = fields.get("assignee")
-        if assignee is not None and assignee not in [{"accountId": each} for each in self.assignable]:
+        if assignee is not None and assignee not in [{self.account_field: each} for each in self.assignable]:
             yield "assignee", f"User '{assignee}' cannot be assigned issues."
 
     def _search(self, query: Mapping[str, object]) -> Reply:
@@ -171,11 +186,11 @@ class Jira(Vendor[Issue | Comment]):
             return _refused(404, "Issue does not exist or you do not have permission to see it.")
         if body.keys() != {"body"}:
             return _refused(400, "a body is required, and nothing else is known")
-        if problem := next(document_problems(body["body"]), None):
+        document = body["body"]
+        if problem := next(self.body_problems(document), None):
             return _refused(400, problem)
-        document = cast("Mapping[str, object]", body["body"])
         issue = self.issues[key]
-        comment = Comment(id=str(len(issue.comments) + 1), issue=key, text=text_of(document), body=document)
+        comment = Comment(id=str(len(issue.comments) + 1), issue=key, text=self.shown(document), body=document)
         issue.comments.append(comment)
         self.effects.append(comment)
         return Reply(201, {"id": comment.id, "body": document})
@@ -187,6 +202,14 @@ class Jira(Vendor[Issue | Comment]):
         ordered = comments[::-1] if query.get("orderBy") == "-created" else comments
         shown = [{"id": each.id, "body": each.body} for each in ordered[: int(query.get("maxResults", "100"))]]
         return Reply(200, {"comments": shown, "startAt": 0, "maxResults": 100, "total": len(comments)})
+
+    def body_problems(self, body: object) -> Iterator[str]:
+        """Why a description or a comment cannot be taken."""
+        return document_problems(body)
+
+    def shown(self, body: object) -> str:
+        """What a reader sees of a body that was taken."""
+        return text_of(body)
 
     # What a test expects
 
@@ -217,6 +240,33 @@ class Jira(Vendor[Issue | Comment]):
             within=within,
         )
         return cast("Comment", found)
+
+
+class DataCenter(Jira):
+    """One site of one's own, where a personal access token says who asks."""
+
+    contract_file = "jira-dc-10.3.json"
+    contract_host = "http://localhost:8090"
+    # The file says that every field of an issue is an object, its summary too.
+    contract_loosened = ("components", "schemas", "IssueUpdateBean", "properties", "fields", "additionalProperties")
+    version = 2
+    search_path = ("search",)
+    account_field = "name"
+    about: Mapping[str, object] = {"deploymentType": "Server", "version": "10.3.0", "versionNumbers": [10, 3, 0]}
+
+    def __init__(self) -> None:
+        super().__init__(email=None)
+
+    def body_problems(self, body: object) -> Iterator[str]:
+        """A text of any markup is taken, a document is not."""
+        if not isinstance(body, str):
+            yield "Operation value must be a string"
+        elif java_length(body) > LONGEST_TEXT:
+            yield "The entered text is too long. It exceeds the allowed limit of 32,767 characters."
+
+    def shown(self, body: object) -> str:
+        """As Jira's renderer shows it."""
+        return render(str(body)).text
 
 
 def _refused(status: int, message: str) -> Reply:
