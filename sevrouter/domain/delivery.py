@@ -133,6 +133,8 @@ class OutcomeReason(enum.Enum):
     """Why an attempt came to what it did."""
 
     ACCEPTED = "accepted"
+    ELSEWHERE = "elsewhere"
+    UNASSIGNED = "unassigned"
     UNREACHABLE = "unreachable"
     RATE_LIMITED = "rate_limited"
     SERVER_ERROR = "server_error"
@@ -148,6 +150,10 @@ class OutcomeReason(enum.Enum):
     LEASE_EXPIRED = "lease_expired"
     EXPIRED = "expired"
     INTERNAL_ERROR = "internal_error"
+
+
+# Taken, but not as it was configured: not where it belongs, or for nobody.
+FALLBACKS = (OutcomeReason.ELSEWHERE, OutcomeReason.UNASSIGNED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from sevrouter.domain.backoff import Schedule
 from sevrouter.domain.delivery import (
+    FALLBACKS,
     Delivered,
     Delivery,
     DeliveryState,
@@ -281,7 +282,10 @@ class Lane:
         match outcome:
             case Delivered():
                 self._metrics.latency.labels(self.name).observe((now - delivery.received_at).total_seconds())
-                log.info("delivered", reference=outcome.reference or delivery.reference, **details)
+                if fell_back := outcome.reason in FALLBACKS:
+                    self._metrics.fallbacks.labels(self.name, outcome.reason.value).inc()
+                line = log.warning if fell_back else log.info
+                line("delivered", reference=outcome.reference or delivery.reference, **details)
             case Retry() | Unknown():
                 # A provider that is away is said once a delivery; its further attempts only show in the metric.
                 line = log.warning if delivery.attempts == 1 else log.debug

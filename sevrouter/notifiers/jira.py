@@ -109,7 +109,7 @@ class Jira:
         if _refuses_only_the_assignee(answer):
             # Somebody who left must not keep a ticket from being filed, and this answer says that none was.
             del wanted["assignee"]
-            return _filed(await site.create(wanted), detail="filed without its assignee, who cannot be assigned")
+            return _unassigned(_filed(await site.create(wanted)))
         return _filed(answer)
 
 
@@ -126,12 +126,19 @@ async def _comment(site: JiraSite, delivery: Delivery, key: str) -> Outcome:
     return Delivered(reference=key) if answer.status == 201 else judge(answer, STATUSES)
 
 
-def _filed(answer: Answer | Failure, *, detail: str = "") -> Outcome:
+def _unassigned(filed: Outcome) -> Outcome:
+    if not isinstance(filed, Delivered):
+        return filed
+    why = "filed without its assignee, who cannot be assigned"
+    return Delivered(reference=filed.reference, reason=OutcomeReason.UNASSIGNED, detail=why)
+
+
+def _filed(answer: Answer | Failure) -> Outcome:
     if not isinstance(answer, Answer):
         return answer
     match answer.document:
         case {"key": str(key)} if answer.status == 201 and is_issue_key(key):
-            return Delivered(reference=key, detail=detail)
+            return Delivered(reference=key)
         case _:
             return judge(answer, STATUSES)
 

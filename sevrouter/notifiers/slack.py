@@ -10,6 +10,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -70,6 +71,11 @@ ERRORS: Mapping[str, tuple[Meaning, OutcomeReason]] = {
     "thread_not_found": _NOT_FOUND,
 }
 
+# A channel that takes nothing from us; what we may do in the workspace, or what we sent, is not at fault.
+_CLOSED = frozenset(
+    {"channel_not_found", "is_archived", "not_in_channel", "restricted_action", "restricted_action_read_only_channel"}
+)
+
 _REFERENCE = re.compile(r"([A-Z0-9]+):(\d+\.\d+)", re.ASCII)
 
 # How the client library stumbles over a body that is not a JSON object.
@@ -78,6 +84,8 @@ _UNREADABLE = (AttributeError, TypeError, ValueError, RecursionError)
 
 class Slack:
     """Posts to the owning team's channel, or to the default one, and goes on in the thread.
+
+    Where a channel is closed to us, the default one is told, in a thread of its own.
 
     `buttons`: somebody hears of it where one is pressed.
     """
@@ -105,18 +113,44 @@ class Slack:
         if not isinstance(token, str):
             return token
         notice = delivery.notice
-        mention = self._mention(notice)
         if thread := _REFERENCE.fullmatch(delivery.reference or ""):
-            said = reply(notice, mention=mention, buttons=self._buttons)
-            post = {"channel": thread[1], "thread_ts": thread[2], **said}
-        elif channel := self._channel_of(notice):
-            post = {"channel": channel, **message(notice, mention=mention, buttons=self._buttons)}
+            said = reply(notice, mention=self._mention(notice), buttons=self._buttons)
+            channel, post = thread[1], {"channel": thread[1], "thread_ts": thread[2], **said}
+        elif configured := self._channel_of(notice):
+            channel, post = configured, {"channel": configured, **self._message(notice)}
         else:
             return Rejected(OutcomeReason.NOT_CONFIGURED, f"neither {notice.owner or 'nobody'} nor Slack has a channel")
         answer = await self._post(token, post)
         if not isinstance(answer, Answer):
             return answer
+        if elsewhere := self._elsewhere(answer, channel):
+            return await self._tell_elsewhere(token, elsewhere, notice, was=channel, why=str(answer.document["error"]))
         return _outcome(answer, reference=delivery.reference if thread else None)
+
+    def _elsewhere(self, answer: Answer, channel: str) -> str | None:
+        """Where to tell it instead, if nothing can be told where it belongs."""
+        match answer.document:
+            case {"ok": False, "error": "thread_not_found"}:
+                return channel
+            case {"ok": False, "error": str(error)} if error in _CLOSED and self._channel != channel:
+                return self._channel
+            case _:
+                return None
+
+    async def _tell_elsewhere(self, token: str, channel: str, notice: Notice, *, was: str, why: str) -> Outcome:
+        """Begin a new thread, which says what it takes the place of. What goes on goes on there."""
+        note = f"This belongs into {was}, where it cannot be told: {why}."
+        told = replace(notice, note=f"{notice.note} {note}".strip())
+        answer = await self._post(token, {"channel": channel, **self._message(told)})
+        if not isinstance(answer, Answer):
+            return answer
+        outcome = _outcome(answer, reference=None)
+        if not isinstance(outcome, Delivered):
+            return outcome
+        return Delivered(reference=outcome.reference, reason=OutcomeReason.ELSEWHERE, detail=f"{was}: {why}")
+
+    def _message(self, notice: Notice) -> dict[str, object]:
+        return message(notice, mention=self._mention(notice), buttons=self._buttons)
 
     def _team(self, notice: Notice) -> Team | None:
         return self._teams.get(notice.owner) if notice.owner else None

@@ -12,7 +12,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from sevrouter import __version__
 from sevrouter.domain.alert import AlertStatus
-from sevrouter.domain.delivery import INTEGRATIONS, LaneCounts
+from sevrouter.domain.delivery import FALLBACKS, INTEGRATIONS, LaneCounts
 from sevrouter.domain.heartbeat import Ping
 from sevrouter.domain.incident import IncidentState
 from sevrouter.domain.promql import QueryProblem
@@ -86,6 +86,11 @@ class Metrics:
         self.deliveries = Counter(
             "sevrouter_deliveries", "Attempts to deliver, and what came of them.", ["integration", "outcome"],
             registry=registry,
+        )  # fmt: skip
+        self.fallbacks = Counter(
+            "sevrouter_delivery_fallbacks",
+            "Deliveries that were taken, but not where they belong (elsewhere) or for nobody (unassigned).",
+            ["integration", "reason"], registry=registry,
         )  # fmt: skip
         self.latency = Histogram(
             "sevrouter_delivery_latency_seconds", "From the receipt of a webhook to the provider's acceptance.",
@@ -190,6 +195,8 @@ class Metrics:
         self.dead_letters.labels(name)
         for outcome in OUTCOMES:
             self.deliveries.labels(name, outcome)
+        for reason in FALLBACKS:
+            self.fallbacks.labels(name, reason.value)
 
     def grade(self, sev: Sev | None, *, unsure: bool) -> Counter:
         """The series of a grade."""

@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
@@ -30,8 +31,6 @@ from tests.engine.stage import OPENED, PATIENCE, RESOLVED, ROSE, SCHEDULE, Recip
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import pytest
 
     from sevrouter.store.transaction import Transaction
     from tests.engine.stage import Stage
@@ -66,6 +65,20 @@ async def test_a_delivery_that_is_taken_is_counted_timed_logged_and_told(stage: 
         "slack-1",
         "info",
     )
+
+
+@pytest.mark.parametrize("reason", [OutcomeReason.ELSEWHERE, OutcomeReason.UNASSIGNED])
+async def test_what_is_taken_otherwise_than_configured_is_counted_and_told(stage: Stage, reason: OutcomeReason) -> None:
+    stage.slack.answers(Delivered("slack-9", reason, "C0PAY: is_archived"))
+    with capture_logs() as lines:
+        await stage.push(warning())
+    stage.slack.expect_one(OPENED)
+    assert await states(stage) == ["delivered"]
+    assert stage.metric("delivery_fallbacks_total", integration="slack", reason=reason.value) == 1
+    line = next(line for line in lines if line["event"] == "delivered")
+    assert (line["log_level"], line["reason"], line["detail"]) == ("warning", reason.value, "C0PAY: is_archived")
+    told = next(entry for entry in await stage.timeline() if entry.fact.value == "delivered")
+    assert told.details["reason"] == reason.value
 
 
 async def test_latency_is_counted_from_the_receipt_of_the_webhook(empty_stage: Stage) -> None:

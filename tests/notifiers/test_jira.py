@@ -119,7 +119,8 @@ async def test_an_assignee_who_left_does_not_keep_a_ticket_from_being_filed(noti
     outcome = await notifier.deliver(a_delivery())
     issue = await jira.expect_issue()
     assert issue.assignee is None
-    assert outcome == Delivered(reference=issue.key, detail="filed without its assignee, who cannot be assigned")
+    why = "filed without its assignee, who cannot be assigned"
+    assert outcome == Delivered(reference=issue.key, reason=R.UNASSIGNED, detail=why)
 
 
 @pytest.mark.parametrize(

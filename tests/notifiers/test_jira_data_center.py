@@ -91,7 +91,7 @@ async def test_an_assignee_who_left_does_not_keep_a_ticket_from_being_filed(
     data_center.allow_refusals()
     outcome = await notifier.deliver(a_delivery())
     assert isinstance(outcome, Delivered)
-    assert outcome.detail == "filed without its assignee, who cannot be assigned"
+    assert outcome.reason is R.UNASSIGNED
     assert (await data_center.expect_issue()).assignee is None
 
 

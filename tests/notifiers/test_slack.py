@@ -190,9 +190,6 @@ ERRORS: dict[str, tuple[type[Outcome], OutcomeReason]] = {
     "token_expired": (Rejected, R.UNAUTHORISED),
     "account_inactive": (Rejected, R.UNAUTHORISED),
     "missing_scope": (Rejected, R.UNAUTHORISED),
-    "channel_not_found": (Rejected, R.NOT_FOUND),
-    "not_in_channel": (Rejected, R.REFUSED),
-    "is_archived": (Rejected, R.REFUSED),
     "msg_too_long": (Rejected, R.REFUSED),
     "a_word_of_next_year": (Rejected, R.REFUSED),
 }
@@ -231,11 +228,71 @@ async def test_a_success_without_a_readable_body_is_unknown(notifier: Slack, sla
     await slack.expect_message()
 
 
-async def test_a_channel_that_refuses_is_named_in_their_words(notifier: Slack, slack: standin.Slack) -> None:
-    slack.trouble("C0PAY", "is_archived")
+CLOSED = ["is_archived", "not_in_channel", "channel_not_found", "restricted_action"]
+
+
+@pytest.mark.parametrize("error", CLOSED)
+async def test_where_a_channel_is_closed_the_default_one_is_told(
+    notifier: Slack, slack: standin.Slack, error: str
+) -> None:
+    slack.trouble("C0PAY", error)
     slack.allow_refusals()
     outcome = await notifier.deliver(a_delivery())
-    assert outcome == Rejected(R.REFUSED, "answered 200: is_archived")
+    message = await slack.expect_message(
+        f"This belongs into C0PAY, where it cannot be told: {error}", channel="C0DEFAULT"
+    )
+    assert a_notice().why[0] in message.text
+    assert message.mentions == ("!subteam^S0PAY",)
+    assert outcome == Delivered(f"C0DEFAULT:{message.ts}", R.ELSEWHERE, f"C0PAY: {error}")
+
+
+@pytest.mark.parametrize("kind", [NoticeKind.ROSE, NoticeKind.UNANSWERED, NoticeKind.RESOLVED])
+async def test_a_thread_goes_on_in_the_default_channel_once_its_own_is_closed(
+    notifier: Slack, slack: standin.Slack, kind: NoticeKind
+) -> None:
+    opened = await notifier.deliver(a_delivery())
+    assert isinstance(opened, Delivered)
+    await slack.expect_message(channel="C0PAY")
+    slack.trouble("C0PAY", "is_archived")
+    slack.allow_refusals()
+    moved = await notifier.deliver(a_delivery(kind, reference=opened.reference, note="What is new."))
+    message = await slack.expect_message("What is new. This belongs into C0PAY", channel="C0DEFAULT")
+    assert isinstance(moved, Delivered)
+    await notifier.deliver(a_delivery(NoticeKind.REOPENED, reference=moved.reference))
+    await slack.expect_reply(message, "reopened")
+
+
+async def test_a_thread_that_somebody_deleted_begins_anew_where_it_was(notifier: Slack, slack: standin.Slack) -> None:
+    outcome = await notifier.deliver(a_delivery(NoticeKind.ROSE, reference="C0PAY:1600000000.000001"))
+    slack.allow_refusals()
+    message = await slack.expect_message("thread_not_found", channel="C0PAY")
+    assert outcome == Delivered(f"C0PAY:{message.ts}", R.ELSEWHERE, "C0PAY: thread_not_found")
+
+
+async def test_where_the_default_channel_is_closed_too_it_is_said_in_their_words(
+    notifier: Slack, slack: standin.Slack
+) -> None:
+    slack.trouble("C0PAY", "is_archived")
+    slack.trouble("C0DEFAULT", "not_in_channel")
+    slack.allow_refusals(2)
+    assert await notifier.deliver(a_delivery()) == Rejected(R.REFUSED, "answered 200: not_in_channel")
+    slack.allow_refusals()
+    assert await notifier.deliver(a_delivery(owner=None)) == Rejected(R.REFUSED, "answered 200: not_in_channel")
+
+
+async def test_without_a_default_channel_a_closed_one_is_a_refusal(slack: standin.Slack, transport: Transport) -> None:
+    notifier = Slack(transport, url=slack.base_url, token=lambda: standin.TOKEN, teams=TEAMS)
+    slack.trouble("C0PAY", "is_archived")
+    slack.allow_refusals()
+    assert await notifier.deliver(a_delivery()) == Rejected(R.REFUSED, "answered 200: is_archived")
+
+
+async def test_an_answer_that_is_lost_elsewhere_is_unknown(notifier: Slack, slack: standin.Slack) -> None:
+    slack.fail_next(200, body='{"ok": false, "error": "is_archived"}')
+    slack.lose_answer()
+    outcome = await notifier.deliver(a_delivery())
+    assert (type(outcome), outcome.reason) == (Unknown, R.CONNECTION_LOST)
+    await slack.expect_message(channel="C0DEFAULT")
 
 
 async def test_one_message_a_second_a_channel_is_a_retry_that_says_when(notifier: Slack, slack: standin.Slack) -> None:
@@ -247,12 +304,6 @@ async def test_one_message_a_second_a_channel_is_a_retry_that_says_when(notifier
     assert isinstance(await notifier.deliver(a_delivery(owner=None)), Delivered), "another channel has its own limit"
     await slack.expect_message(channel="C0PAY")
     await slack.expect_message(channel="C0DEFAULT")
-
-
-async def test_a_thread_that_is_gone_is_rejected(notifier: Slack, slack: standin.Slack) -> None:
-    slack.allow_refusals()
-    outcome = await notifier.deliver(a_delivery(NoticeKind.RESOLVED, reference="C0PAY:1600000000.000001"))
-    assert (type(outcome), outcome.reason) == (Rejected, R.NOT_FOUND)
 
 
 async def test_a_proxy_of_the_environment_is_not_used_for_slack_alone(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.real.sevrouter import Sevrouter
-from tests.scenarios.alerts import bug, critical, one
+from tests.scenarios.alerts import bug, critical, one, warning
 
 if TYPE_CHECKING:
     from tests.scenarios.team import Team, Vendors
@@ -59,6 +59,28 @@ async def test_a_lost_answer_of_jira_makes_no_second_ticket(sevrouter: Sevrouter
     await sevrouter.wait_for_log("delivered", integration="jira", within=60)
     assert len(vendors.jira.issues) == 1
     assert vendors.jira.searches
+
+
+async def test_an_archived_channel_and_a_person_who_left_are_got_round_and_counted(
+    sevrouter: Sevrouter, vendors: Vendors, team: Team
+) -> None:
+    settings = team.settings()["integrations"]
+    team.configure(integrations=settings | {"slack": settings["slack"] | {"channel": "C0DEFAULT"}})
+    assert (await sevrouter.post(b"", path="/-/reload")).status == 200
+    vendors.slack.trouble("C0PAY", "is_archived")
+    vendors.slack.allow_refusals()
+    vendors.jira.assignable.clear()
+    vendors.jira.allow_refusals()
+    assert (await sevrouter.post(one(warning()))).status == 200
+    message = await vendors.slack.expect_message("belongs into C0PAY.*is_archived", channel="C0DEFAULT")
+    assert (await sevrouter.post(one(warning(status="resolved")))).status == 200
+    await vendors.slack.expect_reply(message, "resolved")
+    assert (await sevrouter.post(one(bug()))).status == 200
+    assert (await vendors.jira.expect_issue("SEV-5")).assignee is None
+    await sevrouter.wait_for_log("delivered", integration="jira", reason="unassigned")
+    metrics = await sevrouter.metrics()
+    assert metrics.metric("sevrouter_delivery_fallbacks_total", integration="slack", reason="elsewhere") == 1
+    assert metrics.metric("sevrouter_delivery_fallbacks_total", integration="jira", reason="unassigned") == 1
 
 
 async def test_a_provider_that_asks_for_patience_gets_it(sevrouter: Sevrouter, vendors: Vendors) -> None:
