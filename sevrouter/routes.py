@@ -28,6 +28,7 @@ from sevrouter.engine.lane import Route
 from sevrouter.ingest.authentication import Credentials
 from sevrouter.ingest.twilio import TwilioCaller
 from sevrouter.notifiers import apprise, console, jira, pagerduty, pagertree, pagertree_webhook, slack, webhook
+from sevrouter.notifiers.jira_ticket import Form
 from sevrouter.notifiers.pagerduty_rest import PagerDutyRest
 from sevrouter.notifiers.sip import Sip
 from sevrouter.notifiers.speaking import Speech
@@ -119,8 +120,12 @@ class Routes:
                     email=settings.email,
                     token=settings.token,
                     project=settings.project,
-                    issue_type=settings.issue_type,
-                    labels=settings.labels,
+                    form=Form(
+                        issue_type=settings.issue_type,
+                        labels=settings.labels,
+                        components=settings.components,
+                        priorities=settings.priorities,
+                    ),
                     teams=teams,
                 )
                 return Route(tickets, jira.SCHEDULE)

@@ -215,6 +215,9 @@ def _team(name: str, team: schema.Team, people: Mapping[str, Person]) -> Team:
         slack_mention=team.slack.mention,
         jira_project=team.jira.project,
         jira_assignee=people[team.jira.assignee] if team.jira.assignee is not None else None,
+        jira_issue_type=team.jira.issue_type,
+        jira_components=team.jira.components,
+        jira_labels=team.jira.labels,
     )
 
 
@@ -247,6 +250,8 @@ def _settings(chosen: Slack | Jira | Console, open_file: OpenFile) -> Integratio
                 project=chosen.project,
                 issue_type=chosen.issue_type,
                 labels=chosen.labels,
+                components=chosen.components,
+                priorities=chosen.priority,
             )
         case _:
             assert_never(chosen)

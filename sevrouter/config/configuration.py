@@ -49,6 +49,8 @@ class JiraSettings:
     project: str | None
     issue_type: str
     labels: tuple[str, ...]
+    components: tuple[str, ...]
+    priorities: Mapping[Sev, str]
 
 
 IntegrationSettings = CallSettings | SlackSettings | JiraSettings

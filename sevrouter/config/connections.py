@@ -24,6 +24,7 @@ from sevrouter.config.fields import (
     SecretFiles,
     SecretUrl,
     Section,
+    SevName,
     Size,
     Text,
     Url,
@@ -104,6 +105,12 @@ class Jira(Section):
     )
     issue_type: Text = Field("Bug", description="The name of an issue type of the project. Default: Bug.")
     labels: tuple[OneWord, ...] = Field((), description="Labels of every ticket. Default: none beside our own.")
+    components: tuple[Text, ...] = Field(
+        (), description="The names of components of the project, whose default assignee Jira may take. Default: none."
+    )
+    priority: dict[SevName, Text] = Field(
+        {}, description="The name of Jira's priority for a SEV. Default: what Jira gives a new issue."
+    )
 
 
 def _typed(default: str) -> Callable[[object], object]:

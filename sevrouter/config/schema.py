@@ -202,6 +202,9 @@ class TeamJira(Section):
     assignee: Text | None = Field(
         None, description="The name of a person in `people`. Default: tickets are left to Jira's own assignment."
     )
+    issue_type: Text | None = Field(None, description="Default: `integrations.jira.issue_type`.")
+    components: tuple[Text, ...] | None = Field(None, description="Default: `integrations.jira.components`.")
+    labels: tuple[OneWord, ...] | None = Field(None, description="Default: `integrations.jira.labels`.")
 
 
 class Team(Section):

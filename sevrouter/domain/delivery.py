@@ -135,6 +135,7 @@ class OutcomeReason(enum.Enum):
     ACCEPTED = "accepted"
     ELSEWHERE = "elsewhere"
     UNASSIGNED = "unassigned"
+    INCOMPLETE = "incomplete"
     UNREACHABLE = "unreachable"
     RATE_LIMITED = "rate_limited"
     SERVER_ERROR = "server_error"
@@ -152,8 +153,8 @@ class OutcomeReason(enum.Enum):
     INTERNAL_ERROR = "internal_error"
 
 
-# Taken, but not as it was configured: not where it belongs, or for nobody.
-FALLBACKS = (OutcomeReason.ELSEWHERE, OutcomeReason.UNASSIGNED)
+# Taken, but not as it was configured: not where it belongs, for nobody, or without something that was refused.
+FALLBACKS = (OutcomeReason.ELSEWHERE, OutcomeReason.UNASSIGNED, OutcomeReason.INCOMPLETE)
 
 
 @dataclass(frozen=True, slots=True)

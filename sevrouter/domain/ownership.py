@@ -23,13 +23,19 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """Who owns systems. `slack_mention` is the id of a user (U…) or a user group (S…)."""
+    """Who owns systems. `slack_mention` is the id of a user (U…) or a user group (S…).
+
+    What is None is as the integration says.
+    """
 
     name: str
     slack_channel: str | None = None
     slack_mention: str | None = None
     jira_project: str | None = None
     jira_assignee: Person | None = None
+    jira_issue_type: str | None = None
+    jira_components: tuple[str, ...] | None = None
+    jira_labels: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

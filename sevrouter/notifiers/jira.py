@@ -14,11 +14,11 @@ from sevrouter.domain.delivery import Delivered, NoticeKind, OutcomeReason, Reje
 from sevrouter.notifiers.answers import Answer, Failure, judge
 from sevrouter.notifiers.jira_dialect import Deployment, Dialect, dialect_of
 from sevrouter.notifiers.jira_site import STATUSES, JiraSite, Login, ask_dialect, is_issue_key
-from sevrouter.notifiers.jira_ticket import comment, fields, marker
+from sevrouter.notifiers.jira_ticket import OPTIONAL, Form, comment, fields, marker
 from sevrouter.notifiers.redaction import read_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping, Set
 
     from sevrouter.domain.delivery import Delivery, Notice, Outcome
     from sevrouter.domain.ownership import Team
@@ -42,8 +42,7 @@ class Jira:
         deployment: Deployment = "auto",
         email: str | None = None,
         project: str | None = None,
-        issue_type: str = "Bug",
-        labels: Sequence[str] = (),
+        form: Form | None = None,
         teams: Mapping[str, Team] | None = None,
     ) -> None:
         self._transport = transport
@@ -52,8 +51,7 @@ class Jira:
         self._token = token
         self._email = email
         self._project = project
-        self._issue_type = issue_type
-        self._labels = tuple(labels)
+        self._form = form or Form()
         self._teams = teams or {}
 
     async def deliver(self, delivery: Delivery) -> Outcome:
@@ -100,16 +98,15 @@ class Jira:
         wanted = fields(
             notice,
             site.dialect,
+            self._form.of(team),
             project=project,
-            issue_type=self._issue_type,
-            labels=self._labels,
             assignee=team.jira_assignee.jira if team and team.jira_assignee else None,
         )
         answer = await site.create(wanted)
-        if _refuses_only_the_assignee(answer):
+        if refused := _needlessly_refused(answer):
             # Somebody who left must not keep a ticket from being filed, and this answer says that none was.
-            del wanted["assignee"]
-            return _unassigned(_filed(await site.create(wanted)))
+            rest = {name: value for name, value in wanted.items() if name not in refused}
+            return _without(refused, _filed(await site.create(rest)))
         return _filed(answer)
 
 
@@ -126,11 +123,11 @@ async def _comment(site: JiraSite, delivery: Delivery, key: str) -> Outcome:
     return Delivered(reference=key) if answer.status == 201 else judge(answer, STATUSES)
 
 
-def _unassigned(filed: Outcome) -> Outcome:
+def _without(refused: Set[str], filed: Outcome) -> Outcome:
     if not isinstance(filed, Delivered):
         return filed
-    why = "filed without its assignee, who cannot be assigned"
-    return Delivered(reference=filed.reference, reason=OutcomeReason.UNASSIGNED, detail=why)
+    reason = OutcomeReason.UNASSIGNED if "assignee" in refused else OutcomeReason.INCOMPLETE
+    return Delivered(reference=filed.reference, reason=reason, detail=f"filed without {', '.join(sorted(refused))}")
 
 
 def _filed(answer: Answer | Failure) -> Outcome:
@@ -143,8 +140,9 @@ def _filed(answer: Answer | Failure) -> Outcome:
             return judge(answer, STATUSES)
 
 
-def _refuses_only_the_assignee(answer: Answer | Failure) -> bool:
+def _needlessly_refused(answer: Answer | Failure) -> Set[str]:
+    """The fields that alone kept a ticket from being filed, where it can do without."""
     if not isinstance(answer, Answer) or answer.status != 400 or answer.document.get("errorMessages"):
-        return False
+        return frozenset()
     errors = answer.document.get("errors")
-    return isinstance(errors, dict) and errors.keys() == {"assignee"}
+    return errors.keys() if isinstance(errors, dict) and errors.keys() <= OPTIONAL else frozenset()

@@ -5,17 +5,21 @@ Knows Jira's limits. Must not know how a ticket is sent or found.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sevrouter.domain.delivery import NoticeKind
+from sevrouter.domain.sev import Sev
 from sevrouter.domain.text import one_line
 from sevrouter.notifiers import adf
 from sevrouter.notifiers.wording import DEPLOYED, bridge_of, facts, instant, origin, state_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from sevrouter.domain.delivery import Delivery, Notice
+    from sevrouter.domain.ownership import Team
     from sevrouter.notifiers.jira_dialect import Dialect, Document
 
 LONGEST_SUMMARY = 255
@@ -35,18 +39,47 @@ _PLAIN = frozenset(
 )
 
 
-def fields(
-    notice: Notice, dialect: Dialect, *, project: str, issue_type: str, labels: Sequence[str], assignee: str | None
-) -> dict[str, object]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What a new issue is beside its texts. `priorities` are Jira's names."""
+
+    issue_type: str = "Bug"
+    labels: tuple[str, ...] = ()
+    components: tuple[str, ...] = ()
+    priorities: Mapping[Sev, str] = field(default_factory=dict)
+
+    def of(self, team: Team | None) -> Form:
+        """As a team wants it."""
+        if team is None:
+            return self
+        return Form(
+            issue_type=self.issue_type if team.jira_issue_type is None else team.jira_issue_type,
+            labels=self.labels if team.jira_labels is None else team.jira_labels,
+            components=self.components if team.jira_components is None else team.jira_components,
+            priorities=self.priorities,
+        )
+
+
+# Without these there is still a ticket.
+OPTIONAL = frozenset({"assignee", "components", "priority"})
+
+
+def fields(notice: Notice, dialect: Dialect, form: Form, *, project: str, assignee: str | None) -> dict[str, object]:
     """The fields of a new issue."""
     known: dict[str, object] = {
         "project": {"key": project},
-        "issuetype": {"name": issue_type},
+        "issuetype": {"name": form.issue_type},
         "summary": _summary(notice.title) or str(notice.sev),
         "description": description(notice, dialect.document),
-        "labels": list(dict.fromkeys([*labels, OWN_LABEL, notice.key])),
+        "labels": list(dict.fromkeys([*form.labels, OWN_LABEL, notice.key])),
     }
-    return known | {"assignee": {dialect.assignee: assignee}} if assignee else known
+    if form.components:
+        known["components"] = [{"name": name} for name in form.components]
+    if priority := form.priorities.get(notice.sev):
+        known["priority"] = {"name": priority}
+    if assignee:
+        known["assignee"] = {dialect.assignee: assignee}
+    return known
 
 
 def _summary(title: str) -> str:

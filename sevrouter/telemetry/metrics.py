@@ -89,7 +89,8 @@ class Metrics:
         )  # fmt: skip
         self.fallbacks = Counter(
             "sevrouter_delivery_fallbacks",
-            "Deliveries that were taken, but not where they belong (elsewhere) or for nobody (unassigned).",
+            "Deliveries that were taken, but not where they belong (elsewhere), for nobody (unassigned), or without a "
+            "field that was refused (incomplete).",
             ["integration", "reason"], registry=registry,
         )  # fmt: skip
         self.latency = Histogram(

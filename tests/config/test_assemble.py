@@ -69,7 +69,7 @@ systems:
   - {name: checkout, matchers: ['service="checkout"'], owner: payments}
 default_owner: platform
 teams:
-  payments: {slack: {channel: C0PAY, mention: S0PAY}, jira: {project: PAY, assignee: ana}}
+  payments: {slack: {channel: C0PAY, mention: S0PAY}, jira: {project: PAY, assignee: ana, issue_type: Bug, components: [], labels: [shop]}}
   platform: {}
 people:
   ana: {phone: '+4930123456', slack: U0ANA, jira: abc}
@@ -83,6 +83,9 @@ integrations:
     project: OPS
     issue_type: Task
     labels: [sev, router]
+    deployment: data-center
+    components: [Web shop]
+    priority: {SEV-5: Low, SEV-1: Highest}
 history: {retention: 90d}
 delivery: {give_up_after: 2h}
 deployments: {window: 0s}
@@ -139,7 +142,14 @@ def test_teams_and_people_are_what_is_written(whole: Configuration) -> None:
     assert whole.people == {"ana": ana}
     assert whole.teams == {
         "payments": Team(
-            "payments", slack_channel="C0PAY", slack_mention="S0PAY", jira_project="PAY", jira_assignee=ana
+            "payments",
+            slack_channel="C0PAY",
+            slack_mention="S0PAY",
+            jira_project="PAY",
+            jira_assignee=ana,
+            jira_issue_type="Bug",
+            jira_components=(),
+            jira_labels=("shop",),
         ),
         "platform": Team("platform"),
     }
@@ -155,6 +165,8 @@ def test_the_integrations_are_what_is_written(whole: Configuration) -> None:
     assert isinstance(jira, JiraSettings)
     assert (jira.url, jira.email, jira.token()) == ("https://example.atlassian.net", "a@example.com", "t")
     assert (jira.project, jira.issue_type, jira.labels) == ("OPS", "Task", ("sev", "router"))
+    assert (jira.deployment, jira.components) == ("data-center", ("Web shop",))
+    assert jira.priorities == {Sev.SEV_5: "Low", Sev.SEV_1: "Highest"}
 
 
 def test_the_rest_is_what_is_written(whole: Configuration) -> None:

@@ -10,6 +10,7 @@ import pytest
 from sevrouter.domain.delivery import Delivered, NoticeKind, OutcomeReason, Rejected, Retry, Unknown
 from sevrouter.domain.sev import Sev
 from sevrouter.notifiers.jira import SCHEDULE, SETTLE, Jira
+from sevrouter.notifiers.jira_ticket import Form
 from tests.notifiers.notices import ANA, HINT, INJECTIONS, PAYMENTS, TEAMS, a_delivery, a_notice, nasty
 from tests.standins import jira as standin
 from tests.standins.adf import links_of
@@ -38,7 +39,7 @@ def notifier(jira: standin.Jira, transport: Transport) -> Jira:
         email=standin.EMAIL,
         token=lambda: standin.TOKEN,
         project="OPS",
-        labels=("from-alerts",),
+        form=Form(labels=("from-alerts",)),
         teams=TEAMS,
     )
 
@@ -101,8 +102,46 @@ async def test_without_any_project_it_is_rejected_with_nothing_sent(jira: standi
 
 
 async def test_the_issue_type_is_the_configured_one(jira: standin.Jira, transport: Transport) -> None:
-    notifier = cloud(transport, jira, issue_type="Task", teams=TEAMS)
+    notifier = cloud(transport, jira, form=Form(issue_type="Task"), teams=TEAMS)
     assert (await filed(notifier, jira)).fields["issuetype"] == {"name": "Task"}
+
+
+LOW = Form(components=("Operations",), priorities={Sev.SEV_5: "Low"}, labels=("ours",))
+
+
+async def test_components_and_the_priority_of_its_sev_are_the_configured_ones(
+    jira: standin.Jira, transport: Transport
+) -> None:
+    notifier = cloud(transport, jira, form=LOW, teams=TEAMS)
+    await notifier.deliver(a_delivery(sev=Sev.SEV_5))
+    issue = await jira.expect_issue()
+    assert (issue.fields["components"], issue.fields["priority"]) == ([{"name": "Operations"}], {"name": "Low"})
+    await notifier.deliver(a_delivery(sev=Sev.SEV_4))
+    assert "priority" not in (await jira.expect_issue()).fields
+
+
+async def test_a_team_has_its_own_issue_type_components_and_labels(jira: standin.Jira, transport: Transport) -> None:
+    team = replace(PAYMENTS, jira_issue_type="Task", jira_components=("Checkout",), jira_labels=("theirs",))
+    await cloud(transport, jira, form=LOW, teams={"payments": team}).deliver(a_delivery())
+    issue = await jira.expect_issue()
+    assert (issue.fields["issuetype"], issue.fields["components"]) == ({"name": "Task"}, [{"name": "Checkout"}])
+    assert issue.labels == ("theirs", "sevrouter", KEY)
+    none = replace(team, jira_components=(), jira_labels=())
+    await cloud(transport, jira, form=LOW, teams={"payments": none}).deliver(a_delivery())
+    issue = await jira.expect_issue()
+    assert "components" not in issue.fields
+    assert issue.labels == ("sevrouter", KEY)
+
+
+async def test_a_component_or_priority_that_is_gone_does_not_keep_a_ticket_from_being_filed(
+    jira: standin.Jira, transport: Transport
+) -> None:
+    jira.components.clear()
+    jira.allow_refusals()
+    form = Form(components=("Operations",), priorities={Sev.SEV_2: "P5"})
+    outcome = await cloud(transport, jira, form=form, teams=TEAMS).deliver(a_delivery())
+    issue = await jira.expect_issue(assignee="5b10ac8d")
+    assert outcome == Delivered(issue.key, R.INCOMPLETE, "filed without components, priority")
 
 
 async def test_a_token_without_an_email_is_an_access_token(transport: Transport) -> None:
@@ -119,8 +158,7 @@ async def test_an_assignee_who_left_does_not_keep_a_ticket_from_being_filed(noti
     outcome = await notifier.deliver(a_delivery())
     issue = await jira.expect_issue()
     assert issue.assignee is None
-    why = "filed without its assignee, who cannot be assigned"
-    assert outcome == Delivered(reference=issue.key, reason=R.UNASSIGNED, detail=why)
+    assert outcome == Delivered(reference=issue.key, reason=R.UNASSIGNED, detail="filed without assignee")
 
 
 @pytest.mark.parametrize(

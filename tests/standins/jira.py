@@ -17,9 +17,10 @@ from tests.standins.vendor import WITHIN, Effect, Reply, Seen, Vendor
 from tests.standins.wiki import render
 
 EMAIL = "bot@example.com"
+PRIORITIES = ("Highest", "High", "Medium", "Low", "Lowest")
 TOKEN = "ATATT3xFfGF0MadeUpTokenOfATest"
 
-_FIELDS = {"project", "issuetype", "summary", "description", "labels", "assignee"}
+_FIELDS = {"project", "issuetype", "summary", "description", "labels", "assignee", "components", "priority"}
 _LABEL_CLAUSE = re.compile(r'labels\s*=\s*"((?:[^"\\]|\\.)*)"\s*(?:ORDER BY .*)?', re.IGNORECASE)
 
 
@@ -96,6 +97,7 @@ class Jira(Vendor[Issue | Comment]):
         self.projects = projects
         self.issue_types = issue_types
         self.assignable = set(assignable)
+        self.components = {"Checkout", "Operations"}
         self.search_lag = 0
         self.issues: dict[str, Issue] = {}
         self.searches: list[str] = []
@@ -160,6 +162,11 @@ class Jira(Vendor[Issue | Comment]):
         yield from _label_errors(fields.get("labels", []))
         for problem in self.body_problems(fields.get("description")):
             yield "description", problem
+        for component in cast("list[object]", fields.get("components", [])):
+            if component not in [{"name": name} for name in self.components]:
+                yield "components", f"Component name '{component}' is not valid"
+        if fields.get("priority", {"name": "Low"}) not in [{"name": name} for name in PRIORITIES]:
+            yield "priority", "The priority selected is invalid."
         assignee = fields.get("assignee")
         if assignee is not None and assignee not in [{self.account_field: each} for each in self.assignable]:
             yield "assignee", f"User '{assignee}' cannot be assigned issues."

@@ -52,7 +52,10 @@ CLOSED: dict[str, dict[str, set[str]]] = {
     "sevrouter_incidents_suppressed": {},
     "sevrouter_incidents": {"sev": SEVS, "state": {"triggered", "acknowledged", "resolved"}},
     "sevrouter_deliveries_total": {"integration": INTEGRATIONS, "outcome": OUTCOMES},
-    "sevrouter_delivery_fallbacks_total": {"integration": INTEGRATIONS, "reason": {"elsewhere", "unassigned"}},
+    "sevrouter_delivery_fallbacks_total": {
+        "integration": INTEGRATIONS,
+        "reason": {"elsewhere", "unassigned", "incomplete"},
+    },
     "sevrouter_delivery_latency_seconds_count": {"integration": INTEGRATIONS},
     "sevrouter_outbox_pending": {"integration": INTEGRATIONS},
     "sevrouter_outbox_oldest_pending_seconds": {"integration": INTEGRATIONS},
