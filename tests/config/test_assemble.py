@@ -69,7 +69,9 @@ systems:
   - {name: checkout, matchers: ['service="checkout"'], owner: payments}
 default_owner: platform
 teams:
-  payments: {slack: {channel: C0PAY, mention: S0PAY}, jira: {project: PAY, assignee: ana, issue_type: Bug, components: [], labels: [shop]}}
+  payments:
+    slack: {channel: C0PAY, mention: S0PAY}
+    jira: {project: PAY, assignee: ana, issue_type: Bug, components: [], labels: [shop]}
   platform: {}
 people:
   ana: {phone: '+4930123456', slack: U0ANA, jira: abc}
