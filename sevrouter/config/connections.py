@@ -74,7 +74,8 @@ class Slack(Section):
     )
     channel: OneWord | None = Field(
         None,
-        description="The id or name of the channel for teams without one. Default: none; then every owner needs one.",
+        description="The id or name of the channel for teams without one, and for those whose own is archived or "
+        "closed to the app. Default: none; then every owner needs one.",
     )
 
 

@@ -15,11 +15,11 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from sevrouter.domain.backoff import Schedule
-from sevrouter.domain.delivery import Delivered, OutcomeReason, Rejected, Unknown
+from sevrouter.domain.delivery import Delivered, OutcomeReason, Rejected, Retry, Unknown
 from sevrouter.notifiers.answers import Answer, Failure, Meaning, Statuses, failure, judge, read_answer
 from sevrouter.notifiers.http import NETWORK_ERRORS, failure_of
 from sevrouter.notifiers.redaction import read_secret
-from sevrouter.notifiers.slack_message import message, reply
+from sevrouter.notifiers.slack_message import head, message, reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,7 +83,7 @@ _UNREADABLE = (AttributeError, TypeError, ValueError, RecursionError)
 
 
 class Slack:
-    """Posts to the owning team's channel, or to the default one, and goes on in the thread.
+    """Posts to the owning team's channel, or to the default one, goes on in the thread, and keeps its head current.
 
     Where a channel is closed to us, the default one is told, in a thread of its own.
 
@@ -114,6 +114,10 @@ class Slack:
             return token
         notice = delivery.notice
         if thread := _REFERENCE.fullmatch(delivery.reference or ""):
+            # First what can be done again: an answer that is lost here has told nobody anything.
+            waits = await self._edit(token, thread[1], thread[2], notice)
+            if waits is not None:
+                return waits
             said = reply(notice, mention=self._mention(notice), buttons=self._buttons)
             channel, post = thread[1], {"channel": thread[1], "thread_ts": thread[2], **said}
         elif configured := self._channel_of(notice):
@@ -126,6 +130,16 @@ class Slack:
         if elsewhere := self._elsewhere(answer, channel):
             return await self._tell_elsewhere(token, elsewhere, notice, was=channel, why=str(answer.document["error"]))
         return _outcome(answer, reference=delivery.reference if thread else None)
+
+    async def _edit(self, token: str, channel: str, ts: str, notice: Notice) -> Retry | None:
+        """Have the head of a thread say how it stands; why that has to wait, if it has."""
+        edit = {"channel": channel, "ts": ts, **head(notice, buttons=self._buttons)}
+        answer = await self._call("chat.update", token, edit)
+        outcome = _outcome(answer, reference=None) if isinstance(answer, Answer) else answer
+        # Who may not edit may still reply.
+        if isinstance(outcome, Delivered | Rejected):
+            return None
+        return Retry(outcome.reason, outcome.detail, outcome.not_before if isinstance(outcome, Retry) else None)
 
     def _elsewhere(self, answer: Answer, channel: str) -> str | None:
         """Where to tell it instead, if nothing can be told where it belongs."""
@@ -164,12 +178,15 @@ class Slack:
         return team.slack_mention if team else None
 
     async def _post(self, token: str, post: dict[str, object]) -> Answer | Failure:
+        return await self._call("chat.postMessage", token, post)
+
+    async def _call(self, method: str, token: str, post: dict[str, object]) -> Answer | Failure:
         # No retry handlers: when to try again is the outbox's business.
         client = AsyncWebClient(token, base_url=self._url, session=self._transport.session, retry_handlers=[])
         # The library takes a proxy from the environment for Slack alone; either all integrations use one or none.
         client.proxy = None
         try:
-            response = await client.api_call("chat.postMessage", json=post)
+            response = await client.api_call(method, json=post)
         except SlackApiError as error:
             return _answer(error.response, secrets=(token,))
         except NETWORK_ERRORS as error:

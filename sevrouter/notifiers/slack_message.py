@@ -21,10 +21,10 @@ from slack_sdk.models.blocks import (
 from sevrouter.domain.delivery import NoticeKind
 from sevrouter.domain.sev import Sev
 from sevrouter.domain.text import ELLIPSIS, shorten
-from sevrouter.notifiers.wording import DEPLOYED, bridge_of, facts, origin, state_of
+from sevrouter.notifiers.wording import DEPLOYED, bridge_of, facts, origin, standing_of, state_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from slack_sdk.models.blocks import Block
 
@@ -54,6 +54,20 @@ def message(notice: Notice, *, mention: str | None, buttons: bool = False) -> di
     blocks = [*_beginning(notice, mention), *_buttons(notice, buttons), *_explanation(notice), _end(notice)]
     return _post(notice, blocks)
 
+
+def head(notice: Notice, *, buttons: bool = False) -> dict[str, object]:
+    """What the first message of a thread has become: how it stands now. Nobody is mentioned by what is edited."""
+    is_over = notice.kind is NoticeKind.RESOLVED
+    bridge = [] if is_over else _bridge(notice)
+    standing = facts(notice) | {"State": standing_of(notice)}
+    asking = _buttons(notice, buttons and not is_over)
+    blocks = [_header(notice), *bridge, _facts(standing), *asking, *_explanation(notice), _end(notice)]
+    post = _post(notice, blocks) | {"text": inert(f"{notice.title} ({standing_of(notice)})", LONGEST_SECTION)}
+    return {name: value for name, value in post.items() if name in _EDITABLE}
+
+
+# What can be said of a message that is there already.
+_EDITABLE = frozenset({"text", "blocks", "parse", "link_names"})
 
 # What a note says all about, or needs no more words.
 _PLAIN = frozenset(
@@ -114,16 +128,28 @@ def _post(notice: Notice, blocks: list[Block]) -> dict[str, object]:
 
 
 def _beginning(notice: Notice, mention: str | None) -> Iterator[Block]:
-    yield HeaderBlock(text=_plain(notice.title or str(notice.sev), LONGEST_HEADER))
+    yield _header(notice)
     # Nobody answers: that is everybody's.
     called = "<!channel>" if notice.kind is NoticeKind.UNANSWERED else mention_of(mention)
     if called and _is_urgent(notice):
         yield SectionBlock(text=MarkdownTextObject(text=f"{called} {_call_to(notice)}", verbatim=True))
     if notice.note:
         yield _section(notice.note, LONGEST_HAND_OVER if notice.kind is NoticeKind.UNANSWERED else LONGEST_NOTE)
+    yield from _bridge(notice)
+    yield _facts(facts(notice))
+
+
+def _header(notice: Notice) -> Block:
+    return HeaderBlock(text=_plain(notice.title or str(notice.sev), LONGEST_HEADER))
+
+
+def _bridge(notice: Notice) -> Iterator[Block]:
     if bridge := bridge_of(notice):
         yield _section(f"Bridge: {bridge}", LONGEST_NOTE)
-    yield _section("\n".join(f"{name}: {value}" for name, value in facts(notice).items()))
+
+
+def _facts(told: Mapping[str, str]) -> Block:
+    return _section("\n".join(f"{name}: {value}" for name, value in told.items()))
 
 
 # What gets worse, or may do so; all else is news that can be read later.

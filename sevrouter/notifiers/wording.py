@@ -39,6 +39,15 @@ def state_of(notice: Notice) -> str:
     return f"rose from {notice.previous_sev}" if is_rise else _STATES[notice.kind]
 
 
+def standing_of(notice: Notice) -> str:
+    """How it stands now, whatever happened last."""
+    if notice.kind in (NoticeKind.RESOLVED, NoticeKind.STALE, NoticeKind.UNANSWERED):
+        return _STATES[notice.kind]
+    if notice.suppressed is not None:
+        return _STATES[NoticeKind.SUPPRESSED]
+    return "open, and nobody owns it yet" if notice.acknowledged_by is None else _STATES[NoticeKind.ACKNOWLEDGED]
+
+
 def facts(notice: Notice) -> dict[str, str]:
     """The incident in a few named words."""
     told = {

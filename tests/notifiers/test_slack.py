@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -60,6 +60,76 @@ async def test_what_goes_on_is_told_in_the_thread(notifier: Slack, slack: standi
         told = a_delivery(kind, reference=opened.reference, previous_sev=Sev.SEV_2, sev=Sev.SEV_1)
         assert await notifier.deliver(told) == opened, "the reference stays that of the thread"
         await slack.expect_reply(message, f"State: {state}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "state"),
+    [
+        (NoticeKind.ROSE, {"sev": Sev.SEV_1, "title": "[SEV-1] worse"}, "open, and nobody owns it yet"),
+        (NoticeKind.ACKNOWLEDGED, {"acknowledged_by": "ana"}, "acknowledged"),
+        (NoticeKind.ROSE, {"acknowledged_by": "ana"}, "acknowledged"),
+        (NoticeKind.SUPPRESSED, {"suppressed": "silenced"}, "suppressed"),
+        (NoticeKind.UNANSWERED, {}, "nobody answers"),
+        (NoticeKind.STALE, {}, "stale: nothing is heard of it"),
+        (NoticeKind.RESOLVED, {}, "resolved"),
+    ],
+)
+async def test_the_head_of_a_thread_says_how_it_stands_and_mentions_nobody(
+    slack: standin.Slack, transport: Transport, kind: NoticeKind, changes: dict[str, Any], state: str
+) -> None:
+    notifier = Slack(transport, url=slack.base_url, token=lambda: standin.TOKEN, teams=TEAMS, buttons=True)
+    opened = await notifier.deliver(a_delivery())
+    assert isinstance(opened, Delivered)
+    message = await slack.expect_message()
+    told = a_delivery(kind, reference=opened.reference, note="What is new.", **changes)
+    await notifier.deliver(told)
+    await slack.expect_reply(message)
+    head = await slack.expect_edit(message, f"State: {state}\n")
+    assert head.fallback == f"{told.notice.title} ({state})"
+    assert (head.mentions, head.links) == ((), tuple(told.notice.links.values()))
+    assert a_notice().why[0] in head.text
+    assert "What is new" not in head.text
+    is_asking = kind is not NoticeKind.RESOLVED and "acknowledged_by" not in changes
+    assert len(standin.buttons_of(head)) == is_asking
+
+
+@pytest.mark.parametrize("text", INJECTIONS)
+async def test_nothing_in_a_head_that_is_edited_is_live(notifier: Slack, slack: standin.Slack, text: str) -> None:
+    opened = await notifier.deliver(a_delivery())
+    assert isinstance(opened, Delivered)
+    message = await slack.expect_message()
+    await notifier.deliver(a_delivery(NoticeKind.ROSE, reference=opened.reference, **nasty(text)))
+    await slack.expect_reply(message)
+    head = await slack.expect_edit(message)
+    assert (head.mentions, head.links) == ((), tuple(a_notice().links.values()))
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(429, '{"ok": false, "error": "ratelimited"}'), (500, ""), (200, "<html>")]
+)
+async def test_where_the_head_cannot_be_edited_yet_nothing_is_told_twice(
+    notifier: Slack, slack: standin.Slack, status: int, body: str
+) -> None:
+    opened = await notifier.deliver(a_delivery())
+    assert isinstance(opened, Delivered)
+    message = await slack.expect_message()
+    rose = a_delivery(NoticeKind.ROSE, reference=opened.reference)
+    slack.fail_next(status, body=body, headers={"Retry-After": "30"})
+    assert isinstance(await notifier.deliver(rose), Retry)
+    assert await notifier.deliver(rose) == opened
+    await slack.expect_reply(message, "rose")
+
+
+@pytest.mark.parametrize("error", ["cant_update_message", "edit_window_closed", "message_not_found"])
+async def test_a_head_that_may_not_be_edited_keeps_nobody_from_replying(
+    notifier: Slack, slack: standin.Slack, error: str
+) -> None:
+    opened = await notifier.deliver(a_delivery())
+    assert isinstance(opened, Delivered)
+    message = await slack.expect_message()
+    slack.fail_next(200, body=f'{{"ok": false, "error": "{error}"}}')
+    assert await notifier.deliver(a_delivery(NoticeKind.ROSE, reference=opened.reference)) == opened
+    await slack.expect_reply(message, "rose")
 
 
 async def test_a_changed_configuration_still_finds_the_thread(slack: standin.Slack, transport: Transport) -> None:
@@ -254,7 +324,7 @@ async def test_a_thread_goes_on_in_the_default_channel_once_its_own_is_closed(
     assert isinstance(opened, Delivered)
     await slack.expect_message(channel="C0PAY")
     slack.trouble("C0PAY", "is_archived")
-    slack.allow_refusals()
+    slack.allow_refusals(2)
     moved = await notifier.deliver(a_delivery(kind, reference=opened.reference, note="What is new."))
     message = await slack.expect_message("What is new. This belongs into C0PAY", channel="C0DEFAULT")
     assert isinstance(moved, Delivered)
@@ -264,7 +334,7 @@ async def test_a_thread_goes_on_in_the_default_channel_once_its_own_is_closed(
 
 async def test_a_thread_that_somebody_deleted_begins_anew_where_it_was(notifier: Slack, slack: standin.Slack) -> None:
     outcome = await notifier.deliver(a_delivery(NoticeKind.ROSE, reference="C0PAY:1600000000.000001"))
-    slack.allow_refusals()
+    slack.allow_refusals(2)
     message = await slack.expect_message("thread_not_found", channel="C0PAY")
     assert outcome == Delivered(f"C0PAY:{message.ts}", R.ELSEWHERE, "C0PAY: thread_not_found")
 

@@ -65,6 +65,7 @@ async def test_a_firing_rule_becomes_a_call_a_thread_and_a_ticket_and_ends_with_
         # Prometheus is gone, and Alertmanager takes what it no longer hears of for resolved.
         await vendors.pagerduty.expect_resolve(call.dedup_key, within=60)
         await vendors.slack.expect_reply(message, "resolved", within=30)
+        await vendors.slack.expect_edit(message, "State: resolved")
         await vendors.jira.expect_comment(issue.key, "resolved", within=30)
         metrics = await sevrouter.metrics()
         assert metrics.metric("sevrouter_incidents", sev="SEV-2", state="resolved") == 1

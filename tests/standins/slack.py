@@ -1,13 +1,14 @@
-"""Slack's chat.postMessage: a workspace with channels, and the threads in them."""
+"""Slack's chat.postMessage and chat.update: a workspace with channels, and the threads in them."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import html
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
@@ -26,6 +27,7 @@ TOKEN = "xoxb-1111111111-2222222222-MadeUpTokenOfATest"
 _KNOWN = {
     "channel", "text", "blocks", "thread_ts", "mrkdwn", "parse", "link_names", "unfurl_links", "unfurl_media",
 }  # fmt: skip
+_EDITABLE = {"channel", "ts", "text", "blocks", "parse", "link_names"}
 _BLOCKS = {"header", "section", "context", "divider", "actions"}
 # What Slack turns into a mention, a channel or a link, wherever it formats text.
 _CONTROL = re.compile(r"<([^<>]*)>")
@@ -43,6 +45,7 @@ class Message(Effect):
     blocks: tuple[Mapping[str, object], ...] = field(repr=False)
     mentions: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
+    edits: list[Message] = field(default_factory=list, repr=False)
 
 
 @dataclass
@@ -184,16 +187,17 @@ class Slack(Vendor[Message]):
         """Post a message, show something, or say where to connect."""
         if seen.path == "/api/apps.connections.open" or seen.path.startswith("/respond/"):
             return self._answer_app(seen)
-        if seen.path != "/api/chat.postMessage" or seen.method != "POST":
+        if seen.path not in ("/api/chat.postMessage", "/api/chat.update") or seen.method != "POST":
             return _refused("unknown_method")
         if seen.headers.get("Authorization") != f"Bearer {self.token}":
             return _refused("invalid_auth" if "Authorization" in seen.headers else "not_authed")
         post = seen.json
         if not isinstance(post, dict) or not seen.headers.get("Content-Type", "").startswith("application/json"):
             return _refused("invalid_json")
-        if problem := next(_problems(post), None):
+        is_edit = seen.path == "/api/chat.update"
+        if problem := next(_problems(post, _EDITABLE if is_edit else _KNOWN), None):
             return _refused(*problem)
-        return self._post(post)
+        return self._edit(post) if is_edit else self._post(post)
 
     def _answer_app(self, seen: Seen) -> Reply:
         if seen.path.startswith("/respond/"):
@@ -228,7 +232,32 @@ class Slack(Vendor[Message]):
         self.effects.append(message)
         return Reply(200, {"ok": True, "channel": channel.id, "ts": message.ts, "message": {"text": message.fallback}})
 
+    def _edit(self, post: Mapping[str, object]) -> Reply:
+        # By its id alone: a name is not taken here.
+        channel = next((each for each in self.channels if each.id == post["channel"]), None)
+        if channel is None or channel.trouble:
+            return _refused("channel_not_found" if channel is None else channel.trouble or "")
+        there = [each for each in self.messages if (each.channel, each.ts) == (channel.id, post.get("ts"))]
+        if not there:
+            return _refused("message_not_found")
+        there[0].edits.append(_message(post, channel.id, there[0].ts))
+        return Reply(200, {"ok": True, "channel": channel.id, "ts": there[0].ts, "text": str(post["text"])})
+
     # What a test expects
+
+    async def expect_edit(self, of: Message, text: str = "", *, within: float = WITHIN) -> Message:
+        """What a message has become, its text found by a regular expression."""
+
+        def found() -> Message | None:
+            return of.edits[-1] if of.edits and re.search(text, of.edits[-1].text) else None
+
+        async with self._changed:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(within):
+                    await self._changed.wait_for(lambda: found() is not None)
+            edit = found()
+        assert edit is not None, f"no edit {text!r}, but {of.edits}"
+        return edit
 
     async def expect_message(self, text: str = "", *, channel: str | None = None, within: float = WITHIN) -> Message:
         """Claim a message that opens a thread, its text found by a regular expression."""
@@ -292,9 +321,9 @@ def texts_of(node: object) -> Iterator[Mapping[str, str]]:
                 yield from texts_of(each)
 
 
-def _problems(post: Mapping[str, object]) -> Iterator[tuple[str, ...]]:
+def _problems(post: Mapping[str, object], known: Set[str]) -> Iterator[tuple[str, ...]]:
     """Why a message is not taken: Slack's word, and what it says besides."""
-    if unknown := post.keys() - _KNOWN:
+    if unknown := post.keys() - known:
         yield "invalid_arguments", f"unknown {sorted(unknown)}"
     text = post.get("text")
     if not isinstance(text, str) or not text:
