@@ -116,7 +116,8 @@ class Slack:
         if thread := _REFERENCE.fullmatch(delivery.reference or ""):
             # First what can be done again: an answer that is lost here has told nobody anything.
             waits = await self._edit(token, thread[1], thread[2], notice)
-            if waits is not None:
+            # Once is enough: what has to be told is the reply.
+            if waits is not None and delivery.attempts == 1:
                 return waits
             said = reply(notice, mention=self._mention(notice), buttons=self._buttons)
             channel, post = thread[1], {"channel": thread[1], "thread_ts": thread[2], **said}

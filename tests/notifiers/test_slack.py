@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import structs
 
 from sevrouter.domain.delivery import Delivered, NoticeKind, Outcome, OutcomeReason, Rejected, Retry, Unknown
 from sevrouter.domain.sev import Sev
@@ -118,6 +119,19 @@ async def test_where_the_head_cannot_be_edited_yet_nothing_is_told_twice(
     assert isinstance(await notifier.deliver(rose), Retry)
     assert await notifier.deliver(rose) == opened
     await slack.expect_reply(message, "rose")
+
+
+@pytest.mark.parametrize(("status", "body"), [(429, '{"ok": false, "error": "ratelimited"}'), (500, "")])
+async def test_a_head_that_can_never_be_edited_holds_a_reply_back_but_once(
+    notifier: Slack, slack: standin.Slack, status: int, body: str
+) -> None:
+    opened = await notifier.deliver(a_delivery())
+    assert isinstance(opened, Delivered)
+    message = await slack.expect_message()
+    slack.fail_next(status, body=body, headers={"Retry-After": "30"})
+    again = structs.replace(a_delivery(NoticeKind.UNANSWERED, reference=opened.reference), attempts=2)
+    assert await notifier.deliver(again) == opened
+    await slack.expect_reply(message, "nobody answers")
 
 
 @pytest.mark.parametrize("error", ["cant_update_message", "edit_window_closed", "message_not_found"])
