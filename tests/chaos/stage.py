@@ -52,6 +52,9 @@ class Trouble:
     until: float
 
 
+READY_WITHIN = 60.0  # seconds
+
+
 class Replica(Sevrouter):
     """One replica, behind a proxy of its own to the database. Each of its processes has a name of its own."""
 
@@ -68,6 +71,10 @@ class Replica(Sevrouter):
     def worker(self) -> str:
         """The name of the process that runs now."""
         return f"replica-{self.number}-{len(self.lives)}"
+
+    async def wait_ready(self, within: float = READY_WITHIN) -> None:
+        """Wait for longer than elsewhere: its database is killed beside it, again and again."""
+        await super().wait_ready(within)
 
     def command(self) -> Sequence[str | Path]:
         """Run it in a hurry."""
