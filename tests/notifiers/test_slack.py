@@ -312,7 +312,13 @@ async def test_a_success_without_a_readable_body_is_unknown(notifier: Slack, sla
     await slack.expect_message()
 
 
-CLOSED = ["is_archived", "not_in_channel", "channel_not_found", "restricted_action"]
+CLOSED = [
+    "is_archived",
+    "not_in_channel",
+    "channel_not_found",
+    "restricted_action",
+    "restricted_action_read_only_channel",
+]
 
 
 @pytest.mark.parametrize("error", CLOSED)

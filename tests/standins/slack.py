@@ -251,11 +251,9 @@ class Slack(Vendor[Message]):
         def found() -> Message | None:
             return of.edits[-1] if of.edits and re.search(text, of.edits[-1].text) else None
 
-        async with self._changed:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(within):
-                    await self._changed.wait_for(lambda: found() is not None)
-            edit = found()
+        with contextlib.suppress(TimeoutError):
+            await self.until(lambda: found() is not None, within=within)
+        edit = found()
         assert edit is not None, f"no edit {text!r}, but {of.edits}"
         return edit
 
