@@ -29,13 +29,11 @@ from sevrouter.config.configuration import (
 from sevrouter.config.connections import (
     Alertmanager,
     Auth,
-    Console,
     HeartbeatOut,
-    Jira,
     Prometheus,
-    Slack,
 )
 from sevrouter.config.doubts import sorted_thresholds
+from sevrouter.config.integrations import Console, Jira, Slack
 from sevrouter.config.on_call import on_call_settings
 from sevrouter.config.providers import call_settings, name_of
 from sevrouter.config.references import default_name

@@ -18,7 +18,6 @@ from sevrouter.config.connections import (
     Delivery,
     HeartbeatOut,
     History,
-    Integrations,
     Prometheus,
     Reconcile,
     Webhook,
@@ -44,6 +43,7 @@ from sevrouter.config.fields import (
     Url,
     Window,
 )
+from sevrouter.config.integrations import Integrations
 from sevrouter.config.measures import Measure, bare
 from sevrouter.config.on_call import OnCall
 from sevrouter.config.problem import FieldError
