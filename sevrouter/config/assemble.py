@@ -26,12 +26,6 @@ from sevrouter.config.configuration import (
     TlsSettings,
     WebhookSettings,
 )
-from sevrouter.config.connections import (
-    Alertmanager,
-    Auth,
-    HeartbeatOut,
-    Prometheus,
-)
 from sevrouter.config.doubts import sorted_thresholds
 from sevrouter.config.integrations import Console, Jira, Slack
 from sevrouter.config.on_call import on_call_settings
@@ -54,6 +48,7 @@ from sevrouter.domain.timed import UNSURE_AFTER, Count, FiringFor, Query, Ratio,
 
 if TYPE_CHECKING:
     from sevrouter.config import schema
+    from sevrouter.config.connections import Alertmanager, Auth, HeartbeatOut, Prometheus
     from sevrouter.config.measures import Measure, Side
     from sevrouter.config.problem import Problem
     from sevrouter.config.storage import Store, Tls
