@@ -19,6 +19,7 @@ from sevrouter.config import (
     PagerTreeWebhookSettings,
     SipSettings,
     SlackSettings,
+    TransitionSettings,
     TwilioSettings,
     WebhookOutSettings,
 )
@@ -28,6 +29,7 @@ from sevrouter.engine.lane import Route
 from sevrouter.ingest.authentication import Credentials
 from sevrouter.ingest.twilio import TwilioCaller
 from sevrouter.notifiers import apprise, console, jira, pagerduty, pagertree, pagertree_webhook, slack, webhook
+from sevrouter.notifiers.jira_life import Life, Move
 from sevrouter.notifiers.jira_ticket import Form
 from sevrouter.notifiers.pagerduty_rest import PagerDutyRest
 from sevrouter.notifiers.sip import Sip
@@ -43,6 +45,10 @@ if TYPE_CHECKING:
     from sevrouter.engine.ports import Clock
     from sevrouter.notifiers.base import Secret
     from sevrouter.notifiers.http import Transports
+
+
+def _move(settings: TransitionSettings | None) -> Move | None:
+    return None if settings is None else Move(id=settings.id, category=settings.category, fields=settings.fields)
 
 
 class Routes:
@@ -125,6 +131,12 @@ class Routes:
                         labels=settings.labels,
                         components=settings.components,
                         priorities=settings.priorities,
+                    ),
+                    life=Life(
+                        on_resolve=_move(settings.on_resolve),
+                        on_reopen=_move(settings.on_reopen),
+                        wont_fix=frozenset(settings.wont_fix),
+                        update=frozenset(settings.update),
                     ),
                     teams=teams,
                 )

@@ -30,6 +30,7 @@ from sevrouter.config.configuration import (
     SqliteSettings,
     StoreSettings,
     TlsSettings,
+    TransitionSettings,
     WebhookSettings,
 )
 from sevrouter.config.load import load
@@ -68,6 +69,7 @@ __all__ = [
     "SqliteSettings",
     "StoreSettings",
     "TlsSettings",
+    "TransitionSettings",
     "TwilioSettings",
     "WebhookOutSettings",
     "WebhookSettings",

@@ -24,6 +24,7 @@ from sevrouter.config.configuration import (
     SqliteSettings,
     StoreSettings,
     TlsSettings,
+    TransitionSettings,
     WebhookSettings,
 )
 from sevrouter.config.doubts import sorted_thresholds
@@ -49,6 +50,7 @@ from sevrouter.domain.timed import UNSURE_AFTER, Count, FiringFor, Query, Ratio,
 if TYPE_CHECKING:
     from sevrouter.config import schema
     from sevrouter.config.connections import Alertmanager, Auth, HeartbeatOut, Prometheus
+    from sevrouter.config.integrations import JiraTransition
     from sevrouter.config.measures import Measure, Side
     from sevrouter.config.problem import Problem
     from sevrouter.config.storage import Store, Tls
@@ -245,9 +247,24 @@ def _settings(chosen: Slack | Jira | Console, open_file: OpenFile) -> Integratio
                 labels=chosen.labels,
                 components=chosen.components,
                 priorities=chosen.priority,
+                on_resolve=_transition(chosen.on_resolve),
+                on_reopen=_transition(chosen.on_reopen),
+                wont_fix=chosen.wont_fix,
+                update=chosen.update,
             )
         case _:
             assert_never(chosen)
+
+
+# As Jira itself calls them, in every language.
+_CATEGORIES = {"to-do": "new", "in-progress": "indeterminate", "done": "done"}
+
+
+def _transition(written: JiraTransition | None) -> TransitionSettings | None:
+    if written is None:
+        return None
+    category = None if written.category is None else _CATEGORIES[written.category]
+    return TransitionSettings(id=written.id, category=category, fields=written.fields)
 
 
 def _prometheus(prometheus: Prometheus, open_file: OpenFile) -> PrometheusSettings:

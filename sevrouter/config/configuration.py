@@ -39,6 +39,15 @@ class SlackSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TransitionSettings:
+    """A transition by its `id` or by Jira's key of the `category` that it leads to; `fields` as Jira takes them."""
+
+    id: str | None
+    category: str | None
+    fields: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JiraSettings:
     """Files tickets in Jira; `project` is for teams without one."""
 
@@ -51,6 +60,10 @@ class JiraSettings:
     labels: tuple[str, ...]
     components: tuple[str, ...]
     priorities: Mapping[Sev, str]
+    on_resolve: TransitionSettings | None
+    on_reopen: TransitionSettings | None
+    wont_fix: tuple[str, ...]
+    update: tuple[str, ...]
 
 
 IntegrationSettings = CallSettings | SlackSettings | JiraSettings

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
 
 from sevrouter.config.fields import (
     NOT_EMPTY,
@@ -19,6 +19,7 @@ from sevrouter.config.fields import (
     Text,
     Url,
 )
+from sevrouter.config.problem import FieldError
 from sevrouter.config.providers import Providers
 
 if TYPE_CHECKING:
@@ -65,6 +66,29 @@ class Slack(Section):
     )
 
 
+class JiraTransition(Section):
+    """A transition of Jira's workflow. Its name is in the language of whoever looks, so it is not chosen by that."""
+
+    id: Text | None = Field(None, description="The id of the transition. Required, or `category`.")
+    category: Literal["to-do", "in-progress", "done"] | None = Field(
+        None,
+        description="The category of the status that it leads to: to-do, in-progress or done; the first that is open "
+        "to us is taken. Required, or `id`.",
+    )
+    fields: dict[Text, JsonValue] = Field(
+        {}, description="What its screen demands, as Jira's API takes it. Default: none."
+    )
+
+
+def _one_way(transition: JiraTransition) -> JiraTransition:
+    if (transition.id is None) is (transition.category is None):
+        raise FieldError("needs either an id or a category", "{category: done}, or {id: '31'}")
+    return transition
+
+
+Transition = Annotated[JiraTransition, AfterValidator(_one_way)]
+
+
 class Jira(Section):
     """Files tickets in Jira Cloud or in Jira Data Center."""
 
@@ -97,6 +121,25 @@ class Jira(Section):
     )
     priority: dict[SevName, Text] = Field(
         {}, description="The name of Jira's priority for a SEV. Default: what Jira gives a new issue."
+    )
+    on_resolve: Transition | None = Field(
+        None,
+        description="What becomes of a ticket when its incident is over, unless people have closed it. Default: a "
+        "comment alone.",
+    )
+    on_reopen: Transition | None = Field(
+        None,
+        description="What becomes of a ticket that is closed when its incident comes back. Default: a comment alone.",
+    )
+    wont_fix: tuple[Text, ...] = Field(
+        ("Won't Do", "Won't Fix"),
+        description="The names of resolutions. A ticket that people closed with one stays closed, and nothing more is "
+        "said on it. Default: Won't Do and Won't Fix.",
+    )
+    update: tuple[Literal["priority"], ...] = Field(
+        (),
+        description="What is written again when the SEV rises: priority, by `priority`. Default: none; what people "
+        "see to once a ticket is filed is theirs.",
     )
 
 

@@ -136,6 +136,7 @@ class OutcomeReason(enum.Enum):
     ELSEWHERE = "elsewhere"
     UNASSIGNED = "unassigned"
     INCOMPLETE = "incomplete"
+    WONT_FIX = "wont_fix"
     UNREACHABLE = "unreachable"
     RATE_LIMITED = "rate_limited"
     SERVER_ERROR = "server_error"

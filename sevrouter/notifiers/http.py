@@ -73,6 +73,17 @@ class Transport:
         """Send a JSON object. `secrets` are kept out of what is told of the answer."""
         return await self._attempt(self.session.post(url, json=body, headers=headers), secrets)
 
+    async def put(
+        self,
+        url: str,
+        *,
+        body: Mapping[str, object],
+        headers: Mapping[str, str] | None = None,
+        secrets: Sequence[str] = (),
+    ) -> Answer | Failure:
+        """Send a JSON object that takes the place of another."""
+        return await self._attempt(self.session.put(url, json=body, headers=headers), secrets)
+
     async def post_form(
         self,
         url: str,

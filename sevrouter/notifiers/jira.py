@@ -13,6 +13,7 @@ from sevrouter.domain.backoff import Schedule
 from sevrouter.domain.delivery import Delivered, NoticeKind, OutcomeReason, Rejected, Unknown
 from sevrouter.notifiers.answers import Answer, Failure, judge
 from sevrouter.notifiers.jira_dialect import Deployment, Dialect, dialect_of
+from sevrouter.notifiers.jira_life import Kept, Life, keep_up
 from sevrouter.notifiers.jira_site import STATUSES, JiraSite, Login, ask_dialect, is_issue_key
 from sevrouter.notifiers.jira_ticket import OPTIONAL, Form, comment, fields, marker
 from sevrouter.notifiers.redaction import read_secret
@@ -43,6 +44,7 @@ class Jira:
         email: str | None = None,
         project: str | None = None,
         form: Form | None = None,
+        life: Life | None = None,
         teams: Mapping[str, Team] | None = None,
     ) -> None:
         self._transport = transport
@@ -52,6 +54,7 @@ class Jira:
         self._email = email
         self._project = project
         self._form = form or Form()
+        self._life = life or Life()
         self._teams = teams or {}
 
     async def deliver(self, delivery: Delivery) -> Outcome:
@@ -68,7 +71,7 @@ class Jira:
 
     async def _tell(self, site: JiraSite, delivery: Delivery) -> Outcome:
         if delivery.reference is not None and is_issue_key(delivery.reference):
-            return await _comment(site, delivery, delivery.reference)
+            return await self._go_on(site, delivery, delivery.reference)
         if delivery.notice.kind is NoticeKind.OPENED and delivery.unknowns == 0:
             return await self._file(site, delivery.notice)
         return await self._look_first(site, delivery)
@@ -80,7 +83,7 @@ class Jira:
         if isinstance(key, str):
             if notice.kind is NoticeKind.OPENED:
                 return Delivered(reference=key, detail="found by its label")
-            return await _comment(site, delivery, key)
+            return await self._go_on(site, delivery, key)
         if key is not None:
             return key
         if notice.kind is NoticeKind.RESOLVED:
@@ -89,6 +92,20 @@ class Jira:
         if delivery.unknowns % len(SETTLE) != 0:
             return Unknown(OutcomeReason.NOT_VISIBLE_YET, "an earlier create may have filed it; search shows nothing")
         return await self._file(site, notice)
+
+    async def _go_on(self, site: JiraSite, delivery: Delivery, key: str) -> Outcome:
+        """Have the ticket keep up, and say on it what happened, unless people want to hear no more."""
+        notice = delivery.notice
+        priority = self._form.priorities.get(notice.sev)
+        kept = await keep_up(site, key, delivery, self._life, priority)
+        if not isinstance(kept, Kept):
+            return kept
+        if kept.wont_fix is not None:
+            return Delivered(key, OutcomeReason.WONT_FIX, f"people closed it as {kept.wont_fix}, and it is left so")
+        told = await _comment(site, delivery, key)
+        if isinstance(told, Delivered) and kept.missed:
+            return Delivered(key, OutcomeReason.INCOMPLETE, kept.missed)
+        return told
 
     async def _file(self, site: JiraSite, notice: Notice) -> Outcome:
         team = self._teams.get(notice.owner) if notice.owner else None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,6 +57,22 @@ class Login:
         credentials = f"{email}:{token}"
         basic = base64.b64encode(credentials.encode()).decode()
         return cls({"Authorization": f"Basic {basic}" if email else f"Bearer {token}"}, (token, credentials))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How an issue stands: the key of its status's category, and the name of its resolution."""
+
+    category: str
+    resolution: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A transition that is open to us, and the key of the category that it leads to."""
+
+    id: str
+    category: str
 
 
 async def ask_dialect(transport: Transport, url: str, login: Login) -> Dialect | Failure:
@@ -111,12 +127,8 @@ class JiraSite:
     async def has_comment(self, key: str, line: str) -> bool | Failure:
         """Whether one of the newest comments on an issue holds a line."""
         written = self.dialect.line(line)
-        answer = await self._transport.get(
-            f"{self._api}/issue/{key}/comment",
-            params={"orderBy": "-created", "maxResults": NEWEST_COMMENTS},
-            headers=self._headers,
-            secrets=self._secrets,
-        )
+        newest: dict[str, str | int] = {"orderBy": "-created", "maxResults": NEWEST_COMMENTS}
+        answer = await self._get(f"issue/{key}/comment", newest)
         if not isinstance(answer, Answer):
             return not_done(answer)
         match answer.document:
@@ -125,10 +137,58 @@ class JiraSite:
             case _:
                 return not_done(judge(answer, STATUSES))
 
+    async def look(self, key: str) -> Found | Failure:
+        """How an issue stands, wherever it was moved to."""
+        answer = await self._get(f"issue/{key}", {"fields": "status,resolution"})
+        if not isinstance(answer, Answer):
+            return not_done(answer)
+        match answer.document:
+            case {"fields": {"status": {"statusCategory": {"key": str(category)}}, **rest}} if answer.status == 200:
+                resolution = rest.get("resolution")
+                name = resolution.get("name") if isinstance(resolution, dict) else None
+                return Found(category, name if isinstance(name, str) else None)
+            case _:
+                return not_done(judge(answer, STATUSES))
+
+    async def offers(self, key: str) -> Sequence[Offer] | Failure:
+        """The transitions that an issue's status and our permissions allow."""
+        answer = await self._get(f"issue/{key}/transitions", {})
+        if not isinstance(answer, Answer):
+            return not_done(answer)
+        match answer.document:
+            case {"transitions": list(transitions)} if answer.status == 200:
+                return [offer for each in transitions if (offer := _offer(each)) is not None]
+            case _:
+                return not_done(judge(answer, STATUSES))
+
+    async def move(self, key: str, transition: str, fields: Mapping[str, object]) -> Answer | Failure:
+        """Take an issue through a transition: 204."""
+        screen = {"fields": dict(fields)} if fields else {}
+        return await self._post(f"issue/{key}/transitions", {"transition": {"id": transition}, **screen})
+
+    async def edit(self, key: str, fields: Mapping[str, object]) -> Answer | Failure:
+        """Write fields of an issue: 204."""
+        return await self._transport.put(
+            f"{self._api}/issue/{key}", body={"fields": dict(fields)}, headers=self._headers, secrets=self._secrets
+        )
+
+    async def _get(self, path: str, params: Mapping[str, str | int]) -> Answer | Failure:
+        return await self._transport.get(
+            f"{self._api}/{path}", params=params, headers=self._headers, secrets=self._secrets
+        )
+
     async def _post(self, path: str, body: Mapping[str, object]) -> Answer | Failure:
         return await self._transport.post(
             f"{self._api}/{path}", body=body, headers=self._headers, secrets=self._secrets
         )
+
+
+def _offer(transition: object) -> Offer | None:
+    match transition:
+        case {"id": str(identity), "to": {"statusCategory": {"key": str(category)}}}:
+            return Offer(identity, category)
+        case _:
+            return None
 
 
 def _texts(node: object) -> Iterator[str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from tests.standins.adf import LONGEST_TEXT, document_problems, java_length, text_of
+from tests.standins.jira_workflow import Edited, Moved, edit, move, offered, refused, standing
 from tests.standins.vendor import WITHIN, Effect, Reply, Seen, Vendor
 from tests.standins.wiki import render
 
@@ -42,6 +43,8 @@ class Issue(Effect):
     fields: Mapping[str, object] = field(repr=False)
     comments: list[Comment] = field(default_factory=list)
     hidden: int = 0
+    status: str = "To Do"
+    resolution: str | None = None
 
     @property
     def summary(self) -> str:
@@ -71,7 +74,7 @@ class Issue(Effect):
         return str(next(iter(assignee.values()))) if isinstance(assignee, dict) else None
 
 
-class Jira(Vendor[Issue | Comment]):
+class Jira(Vendor[Issue | Comment | Moved | Edited]):
     """One site in the cloud, with one account."""
 
     contract_file = "jira-cloud-v3.json"
@@ -79,6 +82,7 @@ class Jira(Vendor[Issue | Comment]):
     version = 3
     search_path: tuple[str, ...] = ("search", "jql")
     account_field = "accountId"
+    says_null = True
     about: Mapping[str, object] = {"deploymentType": "Cloud", "version": "1001.0.0-SNAPSHOT"}
 
     def __init__(
@@ -101,16 +105,20 @@ class Jira(Vendor[Issue | Comment]):
         self.search_lag = 0
         self.issues: dict[str, Issue] = {}
         self.searches: list[str] = []
+        # Old keys of issues that people have moved to another project, which go on to work.
+        self.moved: dict[str, str] = {}
+        # What the screen of the transition to Done demands.
+        self.screen: frozenset[str] = frozenset()
 
     async def answer(self, seen: Seen) -> Reply:
         """Do what a request of the API asks for."""
         if seen.headers.get("Authorization") != self._authorization:
-            return _refused(401, "Client must be authenticated to access this resource.")
+            return refused(401, "Client must be authenticated to access this resource.")
         if (seen.method, seen.path) == ("GET", "/rest/api/2/serverInfo"):
             return Reply(200, self.about)
         body = seen.json if seen.body else {}
         if not isinstance(body, dict):
-            return _refused(400, "There was an error parsing JSON.")
+            return refused(400, "There was an error parsing JSON.")
         return self._route(seen, body)
 
     def described_as(self, path: str) -> str:
@@ -124,13 +132,36 @@ class Jira(Vendor[Issue | Comment]):
             case "POST", ["search", *rest] if ("search", *rest) == self.search_path:
                 return self._search(body)
             case "GET" | "POST", ["search"]:
-                return _refused(410, "The requested API has been removed. Please migrate to /rest/api/3/search/jql.")
-            case "POST", ["issue", key, "comment"]:
-                return self._comment(key, body)
-            case "GET", ["issue", key, "comment"]:
-                return self._comments(key, seen.query)
+                return refused(410, "The requested API has been removed. Please migrate to /rest/api/3/search/jql.")
+            case _, ["issue", key, *rest]:
+                issue = self.issues.get(self.moved.get(key, key))
+                if issue is None:
+                    return refused(404, "Issue does not exist or you do not have permission to see it.")
+                return self._of(issue, (seen.method, *rest), seen.query, body)
             case _:
-                return _refused(404, "null for uri")
+                return refused(404, "null for uri")
+
+    def _of(self, issue: Issue, asked: tuple[str, ...], query: Mapping[str, str], body: Mapping[str, object]) -> Reply:
+        match asked:
+            case ("POST", "comment"):
+                return self._comment(issue, body)
+            case ("GET", "comment"):
+                return self._comments(issue, query)
+            case ("GET",):
+                return standing(issue, query, says_null=self.says_null)
+            case ("GET", "transitions"):
+                return offered(issue)
+            case ("POST", "transitions") | ("PUT",):
+                is_move = asked[0] == "POST"
+                return self._written(move(issue, body, self.screen) if is_move else edit(issue, body, PRIORITIES))
+            case _:
+                return refused(404, "null for uri")
+
+    def _written(self, done: Reply | Moved | Edited) -> Reply:
+        if isinstance(done, Reply):
+            return done
+        self.effects.append(done)
+        return Reply(204, {})
 
     def show_all(self) -> None:
         """Let search catch up."""
@@ -140,7 +171,7 @@ class Jira(Vendor[Issue | Comment]):
     def _create(self, body: Mapping[str, object]) -> Reply:
         fields = body.get("fields")
         if not isinstance(fields, dict) or body.keys() != {"fields"}:
-            return _refused(400, "fields are required, and nothing else is known")
+            return refused(400, "fields are required, and nothing else is known")
         errors = dict(self._field_errors(fields))
         if errors:
             return Reply(400, {"errorMessages": [], "errors": errors}, refused=json.dumps(errors))
@@ -173,11 +204,11 @@ class Jira(Vendor[Issue | Comment]):
 
     def _search(self, query: Mapping[str, object]) -> Reply:
         if unknown := query.keys() - {"jql", "fields", "maxResults", "nextPageToken"}:
-            return _refused(400, f"unknown {sorted(unknown)}")
+            return refused(400, f"unknown {sorted(unknown)}")
         jql = str(query.get("jql", ""))
         found = _LABEL_CLAUSE.fullmatch(jql.strip())
         if found is None:
-            return _refused(400, f"Unbounded JQL queries are not allowed here, nor is anything but a label: {jql}")
+            return refused(400, f"Unbounded JQL queries are not allowed here, nor is anything but a label: {jql}")
         self.searches.append(jql)
         label = re.sub(r"\\(.)", r"\1", found[1])
         shown = []
@@ -188,24 +219,19 @@ class Jira(Vendor[Issue | Comment]):
                 shown.append({"id": str(10_000), **({"key": issue.key} if query.get("fields") else {})})
         return Reply(200, {"issues": shown, "isLast": True})
 
-    def _comment(self, key: str, body: Mapping[str, object]) -> Reply:
-        if key not in self.issues:
-            return _refused(404, "Issue does not exist or you do not have permission to see it.")
+    def _comment(self, issue: Issue, body: Mapping[str, object]) -> Reply:
         if body.keys() != {"body"}:
-            return _refused(400, "a body is required, and nothing else is known")
+            return refused(400, "a body is required, and nothing else is known")
         document = body["body"]
         if problem := next(self.body_problems(document), None):
-            return _refused(400, problem)
-        issue = self.issues[key]
-        comment = Comment(id=str(len(issue.comments) + 1), issue=key, text=self.shown(document), body=document)
+            return refused(400, problem)
+        comment = Comment(id=str(len(issue.comments) + 1), issue=issue.key, text=self.shown(document), body=document)
         issue.comments.append(comment)
         self.effects.append(comment)
         return Reply(201, {"id": comment.id, "body": document})
 
-    def _comments(self, key: str, query: Mapping[str, str]) -> Reply:
-        if key not in self.issues:
-            return _refused(404, "Issue does not exist or you do not have permission to see it.")
-        comments = self.issues[key].comments
+    def _comments(self, issue: Issue, query: Mapping[str, str]) -> Reply:
+        comments = issue.comments
         ordered = comments[::-1] if query.get("orderBy") == "-created" else comments
         shown = [{"id": each.id, "body": each.body} for each in ordered[: int(query.get("maxResults", "100"))]]
         return Reply(200, {"comments": shown, "startAt": 0, "maxResults": 100, "total": len(comments)})
@@ -248,6 +274,21 @@ class Jira(Vendor[Issue | Comment]):
         )
         return cast("Comment", found)
 
+    async def expect_move(self, issue: str, status: str, *, within: float = WITHIN) -> None:
+        """Claim a transition of an issue to a status."""
+        await self.expect(
+            f"{issue} to be {status}",
+            lambda each: isinstance(each, Moved) and (each.issue, each.status) == (issue, status),
+            within=within,
+        )
+
+    async def expect_edit(self, issue: str, *, within: float = WITHIN) -> Mapping[str, object]:
+        """Claim that fields of an issue were written."""
+        found = await self.expect(
+            f"{issue} to be edited", lambda each: isinstance(each, Edited) and each.issue == issue, within=within
+        )
+        return cast("Edited", found).fields
+
 
 class DataCenter(Jira):
     """One site of one's own, where a personal access token says who asks."""
@@ -259,6 +300,8 @@ class DataCenter(Jira):
     version = 2
     search_path = ("search",)
     account_field = "name"
+    # That is what the file says of an answer, too.
+    says_null = False
     about: Mapping[str, object] = {"deploymentType": "Server", "version": "10.3.0", "versionNumbers": [10, 3, 0]}
 
     def __init__(self) -> None:
@@ -274,10 +317,6 @@ class DataCenter(Jira):
     def shown(self, body: object) -> str:
         """As Jira's renderer shows it."""
         return render(str(body)).text
-
-
-def _refused(status: int, message: str) -> Reply:
-    return Reply(status, {"errorMessages": [message], "errors": {}}, refused=message)
 
 
 def _summary_errors(summary: object) -> Iterator[tuple[str, str]]:
