@@ -154,7 +154,9 @@ class Switchboard:
         self._ringer.wake()
 
     async def _respond(self, address: str, text: str) -> None:
-        said = await self._responses.post(address, body={"response_type": "ephemeral", "text": text})
+        # It holds what alerts say: nothing in it formats, links or mentions.
+        inert = {"mrkdwn": False, "parse": "none", "link_names": False}
+        said = await self._responses.post(address, body={"response_type": "ephemeral", "text": text, **inert})
         if not isinstance(said, Answer) or said.status != 200:
             log.warning("slack_response_lost", reason=said.detail)
 

@@ -126,6 +126,10 @@ class Acknowledging:
         """An incident is over; `at` as above."""
         return await self._say(incident, Wish.RESOLVE, by, how, at)
 
+    async def look(self, incident: int | str) -> Incident | None:
+        """The incident of a number or a key, as it is stored."""
+        return await self._store.read(lambda tx: named(tx, incident))
+
     async def _say(self, incident: int | str, wish: Wish, by: str, how: str, at: datetime | None) -> Said:
         def work(tx: TransactionPort) -> tuple[Said, Announced]:
             found = named(tx, incident)

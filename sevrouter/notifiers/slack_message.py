@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from slack_sdk.models.blocks import (
     ActionsBlock,
     ButtonElement,
+    ConfirmObject,
     ContextBlock,
     HeaderBlock,
     MarkdownTextObject,
@@ -45,12 +46,13 @@ _USER_GROUP = re.compile(r"S[A-Z0-9]+", re.ASCII)
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
-# What the button that owns an incident is called to us.
-ACKNOWLEDGE = "acknowledge"
+# What the buttons are called to us.
+ACKNOWLEDGE, RESOLVE, EXPLAIN = "acknowledge", "resolve", "explain"
 
 
 def message(notice: Notice, *, mention: str | None, buttons: bool = False) -> dict[str, object]:
-    """A message that opens a thread: the SEV, why, whose it is, and where to look. With `buttons`, one that owns it."""
+    """A message that opens a thread: the SEV, why, whose it is, and where to look. With `buttons`, what can be done."""
+    buttons = buttons and notice.kind is not NoticeKind.RESOLVED
     blocks = [*_beginning(notice, mention), *_buttons(notice, buttons), *_explanation(notice), _end(notice)]
     return _post(notice, blocks)
 
@@ -86,7 +88,8 @@ _ASKING = frozenset({NoticeKind.ROSE, NoticeKind.REOPENED, NoticeKind.ACK_ENDED,
 def reply(notice: Notice, *, mention: str | None, buttons: bool = False) -> dict[str, object]:
     """What happened since, for the thread. What is over, owned or quiet, needs no explanation."""
     explanation = () if notice.kind in _PLAIN else _explanation(notice)
-    asking = _buttons(notice, buttons and notice.kind in _ASKING)
+    asks = buttons and notice.kind in _ASKING
+    asking = [ActionsBlock(elements=list(_acknowledging(notice)))] if asks and notice.acknowledged_by is None else []
     return _post(notice, [*_beginning(notice, mention), *asking, *explanation, _end(notice)])
 
 
@@ -177,9 +180,30 @@ def _call_to(notice: Notice) -> str:
 
 
 def _buttons(notice: Notice, wanted: bool) -> Iterator[Block]:
-    if wanted and notice.acknowledged_by is None:
-        button = ButtonElement(text="Acknowledge", action_id=ACKNOWLEDGE, value=notice.key, style="primary")
-        yield ActionsBlock(elements=[button])
+    """All that can be pressed while it is open; what is owned needs no owner."""
+    if wanted:
+        yield ActionsBlock(elements=[*_acknowledging(notice), _resolving(notice), _button("Explain", EXPLAIN, notice)])
+
+
+def _acknowledging(notice: Notice) -> Iterator[ButtonElement]:
+    if notice.acknowledged_by is None:
+        yield _button("Acknowledge", ACKNOWLEDGE, notice, style="primary")
+
+
+def _resolving(notice: Notice) -> ButtonElement:
+    confirm = ConfirmObject(
+        title=_plain("Is it over?", 100),
+        text=_plain("What still fires is owned by you, and over once its alerts are.", 300),
+        confirm=_plain("Resolve", 30),
+        deny=_plain("Cancel", 30),
+    )
+    return _button("Resolve", RESOLVE, notice, confirm=confirm)
+
+
+def _button(
+    text: str, action: str, notice: Notice, *, style: str | None = None, confirm: ConfirmObject | None = None
+) -> ButtonElement:
+    return ButtonElement(text=text, action_id=action, value=notice.key, style=style, confirm=confirm)
 
 
 def _explanation(notice: Notice) -> Iterator[Block]:

@@ -73,13 +73,10 @@ class Site(Door):
     async def shows(self) -> None:
         """Have a message with a button for the incident."""
         key = (await self.outbox())[0].key
-        button = {
-            "type": "button",
-            "action_id": "acknowledge",
-            "value": key,
-            "text": {"type": "plain_text", "text": "A"},
-        }
-        block = {"type": "actions", "elements": [button]}
+        text = {"type": "plain_text", "text": "A"}
+        names = ("acknowledge", "resolve", "explain")
+        buttons = [{"type": "button", "action_id": each, "value": key, "text": text} for each in names]
+        block = {"type": "actions", "elements": buttons}
         self.message = Message(channel="C0", ts="1.1", thread_ts=None, text="", fallback="", blocks=(block,))
 
     async def standing(self) -> tuple[IncidentState, str | None, str | None]:
@@ -143,6 +140,41 @@ async def test_a_press_that_somebody_kept_does_not_own_what_has_rung_again_since
     site.stage.clock.forward(minutes=1)
     assert await slack.press(site.message, site.url, at=site.at - 4) == 200
     assert await site.standing() == ANAS
+
+
+async def test_who_resolves_what_still_fires_owns_it_and_is_told_so(site: Site, slack: Slack) -> None:
+    assert await slack.press(site.message, site.url, at=site.at, action="resolve") == 200
+    assert await site.standing() == ANAS
+    assert (await site.responses.get())[1] == "It still fires: ana owns it, and it is over once its alerts are."
+
+
+async def test_what_fires_no_more_is_over_once_that_is_pressed(site: Site, slack: Slack) -> None:
+    await site.post(webhook([DOWN | {"status": "resolved"}]))
+    assert await slack.press(site.message, site.url, at=site.at, action="resolve") == 200
+    assert (await site.standing())[0] is IncidentState.RESOLVED
+    assert site.responses.empty()
+
+
+async def test_who_asks_is_told_why_and_nothing_changes(site: Site, slack: Slack) -> None:
+    (incident,) = await site.stage.incidents()
+    assert await slack.press(site.message, site.url, at=site.at, action="explain") == 200
+    address, text = await site.responses.get()
+    assert address == f"{slack.url}/respond/U0ANA"
+    assert f"{incident.sev} by rule" in text
+    assert incident.evidence.config_hash in text
+    assert await site.standing() == NOBODYS
+
+
+async def test_what_an_alert_says_is_inert_where_it_is_explained(site: Site, slack: Slack) -> None:
+    bad = alert({"alertname": "<!channel> & <http://evil|x>", "service": "checkout", "severity": "critical"})
+    await site.post(webhook([bad]))
+    key = (await site.outbox())[-1].key
+    pressed = slack.pressed(site.message, action="explain")
+    pressed["actions"] = [{"action_id": "explain", "value": key}]
+    await site.actions.take(pressed)
+    text = (await site.responses.get())[1]
+    assert "&lt;!channel&gt; &amp; &lt;http" in text
+    assert "<" not in text
 
 
 @pytest.mark.parametrize("seconds", [-301, 301, -86_400])
@@ -250,6 +282,15 @@ async def test_a_press_is_heard_over_a_connection_of_ours(site: Site, slack: Sla
     socket.use(lambda: APP_TOKEN, url=slack.base_url)
     await slack.press_by_socket(site.message)
     await until_answered(slack, 1)
+    assert await site.standing() == ANAS
+
+
+async def test_more_than_one_button_is_heard_there(site: Site, slack: Slack, socket: SlackSocket) -> None:
+    socket.use(lambda: APP_TOKEN, url=slack.base_url)
+    await slack.press_by_socket(site.message, action="explain")
+    assert "by rule" in (await asyncio.wait_for(site.responses.get(), 10))[1]
+    await slack.press_by_socket(site.message, action="resolve")
+    await until_answered(slack, 2)
     assert await site.standing() == ANAS
 
 

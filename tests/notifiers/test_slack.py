@@ -91,7 +91,9 @@ async def test_the_head_of_a_thread_says_how_it_stands_and_mentions_nobody(
     assert a_notice().why[0] in head.text
     assert "What is new" not in head.text
     is_asking = kind is not NoticeKind.RESOLVED and "acknowledged_by" not in changes
-    assert len(standin.buttons_of(head)) == is_asking
+    stays = [] if kind is NoticeKind.RESOLVED else ["resolve", "explain"]
+    offered = [*(["acknowledge"] if is_asking else []), *stays]
+    assert [each["action_id"] for each in standin.buttons_of(head)] == offered
 
 
 @pytest.mark.parametrize("text", INJECTIONS)

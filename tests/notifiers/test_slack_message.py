@@ -111,7 +111,8 @@ def test_only_users_and_user_groups_are_mentioned(identity: str | None, mention:
 
 def test_who_can_be_heard_is_offered_a_button_until_somebody_owns_it() -> None:
     def buttons(post: dict[str, object]) -> Blocks:
-        return [each for row in blocks_of(post) if row["type"] == "actions" for each in row["elements"]]
+        rows = [row["elements"] for row in blocks_of(post) if row["type"] == "actions"]
+        return [each for row in rows for each in row if each["action_id"] == "acknowledge"]
 
     notice = a_notice()
     (button,) = buttons(message(notice, mention=None, buttons=True))

@@ -19,7 +19,7 @@ from tests.real.sevrouter import Sevrouter
 from tests.scenarios.alerts import affected, critical, one
 from tests.standins.fixtures import pagerduty_api, twilio
 from tests.standins.pagerduty import API_TOKEN
-from tests.standins.slack import APP_TOKEN, SIGNING_SECRET
+from tests.standins.slack import APP_TOKEN, SIGNING_SECRET, buttons_of
 from tests.standins.twilio import ACCOUNT_SID, AUTH_TOKEN, CALLER
 from tests.standins.twilio_call import Person
 
@@ -252,6 +252,14 @@ async def test_a_button_on_slack_owns_what_rings(process: Sevrouter, team: Team,
         assert await team.vendors.slack.press(message, f"{sevrouter.url}/callbacks/slack", user="U0BEN") == 200
         await team.vendors.slack.until(lambda: bool(team.vendors.slack.shown))
         assert team.vendors.slack.shown[0].text == "ana owns it already (slack)."
+        assert await team.vendors.slack.press(message, f"{sevrouter.url}/callbacks/slack", action="explain") == 200
+        await team.vendors.slack.until(lambda: len(team.vendors.slack.shown) == 2)
+        assert "SEV-2 by rule" in team.vendors.slack.shown[1].text
+        edited = await team.vendors.slack.expect_edit(message, "acknowledged")
+        assert [each["action_id"] for each in buttons_of(edited)] == ["resolve", "explain"]
+        assert await team.vendors.slack.press(edited, f"{sevrouter.url}/callbacks/slack", action="resolve") == 200
+        await team.vendors.slack.until(lambda: len(team.vendors.slack.shown) == 3)
+        assert "It still fires: ana owns it" in team.vendors.slack.shown[2].text
 
 
 async def test_a_shadow_calls_nobody(team: Team, twilio: Twilio) -> None:

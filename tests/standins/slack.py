@@ -100,9 +100,11 @@ class Slack(Vendor[Message]):
 
     # Somebody presses a button
 
-    async def press(self, message: Message, url: str, *, user: str = "U0ANA", at: float | None = None) -> int:
+    async def press(
+        self, message: Message, url: str, *, user: str = "U0ANA", at: float | None = None, action: str = "acknowledge"
+    ) -> int:
         """Press a message's button, of which the app hears at an address: the status that it answers."""
-        body = urlencode({"payload": json.dumps(self.pressed(message, user=user, at=at))}).encode()
+        body = urlencode({"payload": json.dumps(self.pressed(message, user=user, at=at, action=action))}).encode()
         stamp = str(int(time.time() if at is None else at))
         signed = SignatureVerifier(SIGNING_SECRET).generate_signature(timestamp=stamp, body=body)
         assert signed is not None
@@ -117,7 +119,7 @@ class Slack(Vendor[Message]):
         ):
             return answer.status
 
-    async def press_by_socket(self, message: Message, *, user: str = "U0ANA") -> None:
+    async def press_by_socket(self, message: Message, *, user: str = "U0ANA", action: str = "acknowledge") -> None:
         """Press a message's button, of which the app hears over its connection."""
         await asyncio.wait_for(self.connected.wait(), WITHIN)
         assert self._socket is not None
@@ -125,13 +127,15 @@ class Slack(Vendor[Message]):
             "envelope_id": f"envelope-{len(self.acknowledged) + 1}",
             "type": "interactive",
             "accepts_response_payload": True,
-            "payload": self.pressed(message, user=user),
+            "payload": self.pressed(message, user=user, action=action),
         }
         await self._socket.send_json(envelope)
 
-    def pressed(self, message: Message, *, user: str = "U0ANA", at: float | None = None) -> dict[str, object]:
+    def pressed(
+        self, message: Message, *, user: str = "U0ANA", at: float | None = None, action: str = "acknowledge"
+    ) -> dict[str, object]:
         """What they tell of a button that is pressed."""
-        (button,) = buttons_of(message)
+        (button,) = [each for each in buttons_of(message) if each["action_id"] == action]
         return {
             "type": "block_actions",
             "user": {"id": user, "username": user.lower(), "team_id": "T0"},
