@@ -104,7 +104,10 @@ async def test_who_presses_it_owns_it_by_the_name_that_we_know(site: Site, slack
     # The thread shows it; who presses it afterwards is told in private.
     assert await slack.press(site.message, site.url, user="U0EVE", at=site.at) == 200
     assert await site.standing() == ANAS
-    assert await site.responses.get() == (f"{slack.url}/respond/U0EVE", "ana owns it already (slack).")
+    assert await asyncio.wait_for(site.responses.get(), 5) == (
+        f"{slack.url}/respond/U0EVE",
+        "ana owns it already (slack).",
+    )
     assert site.responses.empty()
 
 
@@ -118,7 +121,7 @@ async def test_what_is_over_is_said_to_be(site: Site, slack: Slack) -> None:
     site.stage.clock.forward(hours=1)
     await site.stage.watcher.settle_due()
     assert await slack.press(site.message, site.url, at=site.at) == 200
-    assert (await site.responses.get())[1] == "It is over already."
+    assert (await asyncio.wait_for(site.responses.get(), 5))[1] == "It is over already."
 
 
 async def test_a_press_that_somebody_kept_does_not_own_what_has_rung_again_since(site: Site, slack: Slack) -> None:
@@ -135,7 +138,7 @@ async def test_a_press_that_somebody_kept_does_not_own_what_has_rung_again_since
     await rings_at(1)
     assert await slack.press(site.message, site.url, at=pressed_at) == 200
     assert await site.standing() == NOBODYS
-    assert (await site.responses.get())[1].startswith("It has rung again since you pressed it")
+    assert (await asyncio.wait_for(site.responses.get(), 5))[1].startswith("It has rung again since you pressed it")
     # Whoever presses it now means what rings now, also by a clock that is a little late.
     site.stage.clock.forward(minutes=1)
     assert await slack.press(site.message, site.url, at=site.at - 4) == 200
@@ -145,7 +148,9 @@ async def test_a_press_that_somebody_kept_does_not_own_what_has_rung_again_since
 async def test_who_resolves_what_still_fires_owns_it_and_is_told_so(site: Site, slack: Slack) -> None:
     assert await slack.press(site.message, site.url, at=site.at, action="resolve") == 200
     assert await site.standing() == ANAS
-    assert (await site.responses.get())[1] == "It still fires: ana owns it, and it is over once its alerts are."
+    assert (await asyncio.wait_for(site.responses.get(), 5))[
+        1
+    ] == "It still fires: ana owns it, and it is over once its alerts are."
 
 
 async def test_what_fires_no_more_is_over_once_that_is_pressed(site: Site, slack: Slack) -> None:
@@ -158,7 +163,7 @@ async def test_what_fires_no_more_is_over_once_that_is_pressed(site: Site, slack
 async def test_who_asks_is_told_why_and_nothing_changes(site: Site, slack: Slack) -> None:
     (incident,) = await site.stage.incidents()
     assert await slack.press(site.message, site.url, at=site.at, action="explain") == 200
-    address, text = await site.responses.get()
+    address, text = await asyncio.wait_for(site.responses.get(), 5)
     assert address == f"{slack.url}/respond/U0ANA"
     assert f"{incident.sev} by rule" in text
     assert incident.evidence.config_hash in text
@@ -172,7 +177,7 @@ async def test_what_an_alert_says_is_inert_where_it_is_explained(site: Site, sla
     pressed = slack.pressed(site.message, action="explain")
     pressed["actions"] = [{"action_id": "explain", "value": key}]
     await site.actions.take(pressed)
-    text = (await site.responses.get())[1]
+    text = (await asyncio.wait_for(site.responses.get(), 5))[1]
     assert "&lt;!channel&gt; &amp; &lt;http" in text
     assert "<" not in text
 
@@ -249,7 +254,7 @@ async def test_what_cannot_be_stored_is_said_to_who_pressed(
 
     monkeypatch.setattr(site.store, "write", away)
     assert await slack.press(site.message, site.url, at=site.at) == 503
-    assert "press it again" in (await site.responses.get())[1]
+    assert "press it again" in (await asyncio.wait_for(site.responses.get(), 5))[1]
 
 
 @given(body=st.text(max_size=200).map(str.encode), stamp=st.text(max_size=15), given=st.text(max_size=80))

@@ -197,3 +197,28 @@ async def test_a_ticket_in_data_center_is_found_out_by_itself(
     assert (await sevrouter.post(one(bug(status="resolved")))).status == 200
     await data_center.expect_comment(issue.key, "resolved")
     assert data_center.requests[0].path == "/rest/api/2/serverInfo"
+
+
+async def test_a_ticket_closes_and_opens_with_its_incident_until_people_will_not_fix_it(
+    team: Team, sevrouter: Sevrouter, vendors: Vendors
+) -> None:
+    integrations = team.settings()["integrations"]
+    life = {"on_resolve": {"category": "done"}, "on_reopen": {"id": "11"}, "wont_fix": ["Won't Do"]}
+    team.configure(integrations=integrations | {"jira": integrations["jira"] | life})
+    assert (await sevrouter.post(b"", path="/-/reload")).status == 200
+    started = datetime.now(UTC) - timedelta(minutes=10)
+    await _post(sevrouter, one(bug(starts_at=started)))
+    issue = await vendors.jira.expect_issue("SEV-5", project="PAY")
+    ended = started + timedelta(minutes=5)
+    await _post(sevrouter, one(bug(status="resolved", starts_at=started, ends_at=ended)))
+    await vendors.jira.expect_move(issue.key, "Done")
+    await vendors.jira.expect_comment(issue.key, "resolved")
+    again = ended + timedelta(minutes=1)
+    await _post(sevrouter, one(bug(starts_at=again)))
+    await vendors.jira.expect_move(issue.key, "To Do")
+    await vendors.jira.expect_comment(issue.key, "reopened")
+    issue.status, issue.resolution = "Done", "Won't Do"
+    await _post(sevrouter, one(bug(status="resolved", starts_at=again, ends_at=again + timedelta(minutes=1))))
+    # What it is told from here on it keeps to itself: an issue, a comment or a transition now would fail the story.
+    await sevrouter.wait_for_log("delivered", reason="wont_fix")
+    assert issue.status == "Done"
